@@ -1,0 +1,1 @@
+"""Torch models of the retrieval system. Import lazily: torch takes seconds to load."""

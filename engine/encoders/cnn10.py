@@ -1,0 +1,120 @@
+"""CNN10 (Kong et al. 2020): log-mel -> a sequence of frame features, in both published parametrisations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+@dataclass(frozen=True)
+class CnnConfig:
+    """Shape of a stack of convolution blocks.
+
+    ``pools`` gives (time, frequency) pooling after each block. ``input_norm`` adds PANNs' ``bn0`` over mel bands.
+    """
+
+    n_mels: int
+    widths: tuple[int, ...]
+    pools: tuple[tuple[int, int], ...]
+    pool_kind: Literal["average", "max"]
+    input_norm: bool
+
+    @property
+    def time_stride(self) -> int:
+        """Log-mel frames per output frame."""
+        stride = 1
+        for time_pool, _ in self.pools:
+            stride *= time_pool
+        return stride
+
+
+PANNS_CNN10 = CnnConfig(64, (64, 128, 256, 512), ((2, 2),) * 4, "average", True)
+AISFX_CNN10 = CnnConfig(96, (64, 128, 256, 512), ((2, 2), (2, 2), (2, 2), (1, 1)), "max", False)
+
+
+class ConvBlock(nn.Module):
+    """Two 3x3 convolutions with batch norm and ReLU; state-dict names are those of PANNs."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False)
+        self.bn1: nn.Module = nn.BatchNorm2d(out_channels)
+        self.bn2: nn.Module = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, channels, frames, bands) -> same size; a mask (batch, 1, frames, 1) zeroes the padding."""
+        x = _masked(F.relu(self.bn1(self.conv1(x))), mask)
+        return _masked(F.relu(self.bn2(self.conv2(x))), mask)
+
+    def fuse(self) -> None:
+        """Fold batch norm into the convolutions (inference only)."""
+        for conv, norm in (("conv1", "bn1"), ("conv2", "bn2")):
+            setattr(self, conv, fuse_conv_bn_eval(getattr(self, conv), getattr(self, norm)))
+            setattr(self, norm, nn.Identity())
+
+
+class Cnn(nn.Module):
+    """Convolution blocks over log-mel; frequency is averaged away, time is kept.
+
+    ``Encoder_A`` of Koh & Chng 2022: the CNN without its classifier.
+    """
+
+    def __init__(self, config: CnnConfig) -> None:
+        super().__init__()
+        self.config = config
+        if config.input_norm:
+            self.bn0 = nn.BatchNorm2d(config.n_mels)
+        channels = (1, *config.widths)
+        for index in range(len(config.widths)):
+            self.add_module(f"conv_block{index + 1}", ConvBlock(channels[index], channels[index + 1]))
+
+    @property
+    def blocks(self) -> list[ConvBlock]:
+        return [module for module in self.children() if isinstance(module, ConvBlock)]
+
+    def forward(self, log_mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, frames, n_mels), valid frames (batch,) -> (batch, frames / stride, width), valid frames (batch,).
+
+        Padding is masked after every layer, so a row of a padded batch equals the same row run alone.
+        Every length must be at least ``config.time_stride``.
+        """
+        x = log_mel.unsqueeze(1)
+        if self.config.input_norm:
+            x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
+        x = x.contiguous(memory_format=torch.channels_last)
+        lengths = lengths.to(x.device)
+        mask = _mask(lengths, x.shape[2])
+        x = _masked(x, mask)
+        pool = F.avg_pool2d if self.config.pool_kind == "average" else F.max_pool2d
+        for block, size in zip(self.blocks, self.config.pools, strict=True):
+            x = block(x, mask)
+            if size != (1, 1):
+                x = pool(x, size)
+                lengths = lengths // size[0]
+                mask = _mask(lengths, x.shape[2])
+                x = _masked(x, mask)  # the odd frame that a row run alone would drop
+        return x.mean(dim=3).transpose(1, 2).float(), lengths
+
+    def fuse(self) -> Cnn:
+        """Fold every batch norm that follows a convolution into it; the model is then for inference only."""
+        self.eval()
+        for block in self.blocks:
+            block.fuse()
+        return self
+
+
+def _mask(lengths: Tensor, frames: int) -> Tensor | None:
+    """(batch, 1, frames, 1) of booleans, or None when nothing is padding."""
+    if bool((lengths == frames).all()):
+        return None
+    return (torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, :, None]
+
+
+def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    return x if mask is None else x * mask

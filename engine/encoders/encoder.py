@@ -1,0 +1,200 @@
+"""A pack brought to life: waveforms and captions -> unit vectors in one space."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine.encoders.cnn10 import Cnn, CnnConfig
+from engine.encoders.frontend import FrontendConfig, LogMel
+from engine.encoders.text import TextEncoder
+from engine.encoders.tied_layers import TiedConfig, TiedLayers
+from engine.errors import KnownError
+from engine.packs import Pack
+
+log = logging.getLogger(__name__)
+
+BLOCK_S = 30.0
+BATCH_S = 90.0
+"""Most padded audio in one pass of the CNN: about a quarter of a second of work on two cores."""
+
+Vectors = NDArray[np.float32]
+Config = TypeVar("Config", FrontendConfig, CnnConfig, TiedConfig)
+
+
+class Encoder:
+    """CNN, text encoder and tied layers of one pack. Used by one thread."""
+
+    def __init__(
+        self, pack: Pack, frontend: LogMel, cnn: Cnn, tied: TiedLayers, text: TextEncoder, device: str
+    ) -> None:
+        self.pack = pack
+        self.device = device
+        self._frontend = frontend.to(device).eval()
+        self._cnn = cnn.fuse().to(device).to(memory_format=torch.channels_last)
+        self._tied = tied.to(device).eval()
+        self._text = text.to(device).eval()
+        self._dtype: torch.dtype | None = None
+        self._samples_per_frame = frontend.config.hop * cnn.config.time_stride
+        self.sample_rate_hz = frontend.config.sample_rate_hz
+        self.frame_s = self._samples_per_frame / self.sample_rate_hz
+        self.block_samples = round(BLOCK_S / self.frame_s) * self._samples_per_frame
+        """Long sounds are encoded in blocks of this length, a whole number of frames, so that frames line up."""
+        self._min_samples = (cnn.config.time_stride - 1) * frontend.config.hop
+
+    @classmethod
+    def load(cls, pack: Pack, device: str | None = None) -> Encoder:
+        """Load and verify a pack on ``device``, by default CUDA or MPS if present, else the CPU.
+
+        Raises:
+            KnownError: ``pack_wrong_hash`` or ``pack_broken``, naming the file.
+        """
+        manifest = pack.manifest
+        try:
+            frontend_config = _config(FrontendConfig, manifest["audio"]["frontend"])
+            cnn = Cnn(_config(CnnConfig, manifest["audio"]["cnn"]))
+            tied = TiedLayers(_config(TiedConfig, manifest["tied_layers"]["config"]))
+            text_folder, max_tokens = str(manifest["text"]["folder"]), int(manifest["text"]["max_tokens"])
+            audio_file, tied_file = str(manifest["audio"]["file"]), str(manifest["tied_layers"]["file"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise KnownError(
+                "pack_broken", f"{pack.folder / 'pack.json'} is incomplete ({error!r}).", "Install the pack again."
+            ) from error
+        audio = _weights(pack.file(audio_file))
+        mel = audio.pop("frontend.mel", None)
+        _load(cnn, audio, pack.folder / audio_file)
+        _load(tied, _weights(pack.file(tied_file)), pack.folder / tied_file)
+        for name in manifest["files"]:
+            if name.startswith(f"{text_folder}/"):
+                pack.file(name)
+        text = TextEncoder.load(pack.folder / text_folder, max_tokens)
+        frontend = LogMel(frontend_config, None if mel is None else mel.numpy())
+        return cls(pack, frontend, cnn, tied, text, device or best_device())
+
+    @torch.inference_mode()
+    def frames(self, waveforms: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Mono waveforms at ``sample_rate_hz``, each at most a block -> frame features (frames, width) of each.
+
+        Waveforms of like length run together; the result does not depend on what runs beside a waveform.
+        """
+        order = sorted(range(len(waveforms)), key=lambda index: len(waveforms[index]))
+        result: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(waveforms)
+        lengths = [max(len(waveform), self._min_samples) for waveform in waveforms]
+        for batch in _batches(order, lengths, BATCH_S * self.sample_rate_hz):
+            padded = [np.pad(waveforms[index], (0, lengths[index] - len(waveforms[index]))) for index in batch]
+            features, valid = self._run_cnn(*self._frontend(padded))
+            for index, row, frames in zip(batch, features, valid.tolist(), strict=True):
+                result[index] = row[:frames].cpu().numpy()
+        return result
+
+    @torch.inference_mode()
+    def audio_vectors(self, segments: Sequence[NDArray[np.float32]]) -> Vectors:
+        """Frame features (frames, width) of segments -> unit vectors (segments, dim)."""
+        if not segments:
+            return np.empty((0, self.pack.dim), np.float32)
+        lengths = torch.tensor([len(segment) for segment in segments])
+        batch = torch.zeros(len(segments), int(lengths.max()), segments[0].shape[1])
+        for row, segment in zip(batch, segments, strict=True):
+            row[: len(segment)] = torch.from_numpy(segment)
+        return _to_numpy(self._tied.audio(batch.to(self.device), lengths))
+
+    @torch.inference_mode()
+    def text_vectors(self, captions: Sequence[str]) -> Vectors:
+        """Captions -> unit vectors (captions, dim)."""
+        states, lengths = self._text(captions)
+        return _to_numpy(self._tied.text(states, lengths))
+
+    def _run_cnn(self, log_mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        if self._dtype is None:
+            self._dtype = self._fastest_dtype()
+        with self._autocast(self._dtype):
+            features: tuple[Tensor, Tensor] = self._cnn(log_mel, lengths)
+        return features
+
+    def _autocast(self, dtype: torch.dtype) -> AbstractContextManager[Any]:
+        return nullcontext() if dtype is torch.float32 else torch.autocast(self.device, dtype=dtype)
+
+    def _fastest_dtype(self) -> torch.dtype:
+        """Time one short pass in each precision; processors differ widely in what they are quick at."""
+        reduced = torch.bfloat16 if self.device == "cpu" else torch.float16
+        sample = torch.rand(2, 256, self._cnn.config.n_mels, device=self.device)
+        lengths = torch.tensor([256, 256])
+        seconds = {}
+        for dtype in (torch.float32, reduced):
+            for _ in range(2):  # the first pass warms up
+                started = time.perf_counter()
+                with self._autocast(dtype):
+                    self._cnn(sample, lengths)[0].cpu()
+                seconds[dtype] = time.perf_counter() - started
+        fastest = min(seconds, key=lambda dtype: seconds[dtype])
+        log.info("CNN runs in %s on %s", fastest, self.device)
+        return fastest
+
+
+def best_device() -> str:
+    """CUDA or MPS if present, else the CPU."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _batches(order: Sequence[int], lengths: Sequence[int], limit: float) -> list[list[int]]:
+    """Runs of ``order`` (ascending in length) whose padded total stays within ``limit`` and whose padding is small."""
+    batches: list[list[int]] = []
+    for index in order:
+        batch = batches[-1] if batches else []
+        padded = lengths[index] * (len(batch) + 1)
+        if batch and padded <= limit and lengths[batch[0]] >= 0.6 * lengths[index]:
+            batch.append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def _config(kind: type[Config], values: dict[str, Any]) -> Config:
+    """A config dataclass from JSON, lists becoming tuples; an unknown or missing field is a TypeError."""
+    known = {field.name for field in fields(kind)}
+    unknown = set(values) - known
+    if unknown:
+        raise TypeError(f"unknown fields {sorted(unknown)} for {kind.__name__}")
+    return kind(**{name: _tuples(value) for name, value in values.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    try:
+        weights = {name: value.float() for name, value in load_file(path).items()}
+    except Exception as error:  # safetensors raises its own bare Exception type
+        raise KnownError("pack_broken", f"{path} cannot be read ({error}).", "Install the pack again.") from error
+    for name, value in weights.items():
+        if not bool(torch.isfinite(value).all()):
+            raise KnownError("pack_broken", f"{path} holds values that are not numbers ({name}).", "Install it again.")
+    return weights
+
+
+def _load(module: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    counters = {name: value for name, value in module.state_dict().items() if name.endswith("num_batches_tracked")}
+    try:
+        module.load_state_dict({**counters, **weights})
+    except RuntimeError as error:
+        raise KnownError(
+            "pack_broken", f"{path} does not fit pack.json ({error}).", "Install the pack again."
+        ) from error
+
+
+def _to_numpy(vectors: Tensor) -> Vectors:
+    return np.ascontiguousarray(vectors.float().cpu().numpy())

@@ -1,0 +1,144 @@
+"""Model packs: a folder whose ``pack.json`` describes everything an encoder needs, each file with its SHA-256.
+
+Reading and verifying a pack needs no torch, so a library opens before the models load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import KnownError
+from engine.paths import resources, user_packs
+
+FORMAT = 1
+DEFAULT_PACK = "sfx-cnn10"
+LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack on disk.
+
+    ``pack_hash`` is the SHA-256 of ``pack.json``, which holds the hashes of all other files, so it names the whole
+    pack. ``segment_s`` and ``hop_s`` are the length of the windows a long sound is cut into and their distance.
+    """
+
+    folder: Path
+    pack_id: str
+    pack_hash: str
+    dim: int
+    segment_s: float
+    hop_s: float
+    manifest: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Pack:
+        """Read ``pack.json``.
+
+        Raises:
+            KnownError: ``pack_broken`` when it is missing or incomplete, ``pack_newer`` when its format is unknown.
+        """
+        path = folder / "pack.json"
+        try:
+            content = path.read_bytes()
+            manifest = json.loads(content)
+            newer = int(manifest["format"]) > FORMAT
+            if newer:
+                raise KnownError(
+                    "pack_newer", f"The pack in {folder} was made for a newer Foundsound.", "Update Foundsound."
+                )
+            for name in manifest["files"]:
+                _check_name(name)
+            return cls(
+                folder=folder,
+                pack_id=str(manifest["id"]),
+                pack_hash=hashlib.sha256(content).hexdigest(),
+                dim=int(manifest["tied_layers"]["dim"]),
+                segment_s=float(manifest["segments"]["length_s"]),
+                hop_s=float(manifest["segments"]["hop_s"]),
+                manifest=manifest,
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise _broken(path, f"{type(error).__name__}: {error}") from error
+
+    def file(self, name: str) -> Path:
+        """Path of a file of the pack after checking its SHA-256.
+
+        Raises:
+            KnownError: ``pack_broken`` when it is missing or not listed, ``pack_wrong_hash`` when its bytes differ.
+        """
+        try:
+            expected = str(self.manifest["files"][name]["sha256"])
+            actual = sha256(self.folder / name)
+        except (OSError, KeyError, TypeError) as error:
+            raise _broken(self.folder / name, f"{type(error).__name__}: {error}") from error
+        if actual != expected:
+            raise KnownError(
+                "pack_wrong_hash",
+                f"The pack file {self.folder / name} is damaged or was changed: its SHA-256 is not pack.json's.",
+                "Install the pack again.",
+            )
+        return self.folder / name
+
+    def verify(self) -> None:
+        """Check every file of the pack; raises as :meth:`file`."""
+        for name in self.manifest["files"]:
+            self.file(name)
+
+
+def pack_folders() -> tuple[Path, ...]:
+    """Where packs are looked for, the user's own first."""
+    return (user_packs(), resources() / "packs")
+
+
+def installed(folders: Iterable[Path] | None = None) -> Iterator[Path]:
+    """Folders that hold a ``pack.json``."""
+    for parent in pack_folders() if folders is None else folders:
+        if parent.is_dir():
+            yield from sorted(path.parent for path in parent.glob("*/pack.json"))
+
+
+def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None) -> Pack:
+    """The pack of that name, or in that folder when ``pack_id`` is a path.
+
+    Raises:
+        KnownError: ``pack_unknown``, with the names of those there are; or as :meth:`Pack.read`.
+    """
+    if (Path(pack_id) / "pack.json").is_file():
+        return Pack.read(Path(pack_id))
+    candidates = list(installed(folders))
+    for folder in candidates:
+        if folder.name == pack_id:
+            return Pack.read(folder)
+    names = ", ".join(sorted({folder.name for folder in candidates})) or "none"
+    raise KnownError("pack_unknown", f"There is no pack named “{pack_id[:100]}”.", f"Installed packs: {names}.")
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, int | str]]:
+    """The ``files`` section of ``pack.json`` for all loadable files below ``folder``."""
+    names = sorted(path for path in folder.rglob("*") if path.suffix in LOADABLE_SUFFIXES and path.name != "pack.json")
+    return {
+        path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size} for path in names
+    }
+
+
+def _check_name(name: str) -> None:
+    """Only safetensors and JSON inside the pack's folder: nothing that could run code is ever opened."""
+    path = Path(name)
+    if path.suffix not in LOADABLE_SUFFIXES or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"file name {name!r} is not allowed in a pack")
+
+
+def _broken(path: Path, reason: str) -> KnownError:
+    return KnownError("pack_broken", f"The pack file {path} cannot be used ({reason}).", "Install the pack again.")

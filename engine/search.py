@@ -1,0 +1,84 @@
+"""Caption or sound -> ranked hits, by audio alone: never by file name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.decode import DecodeOptions
+from engine.errors import KnownError
+from engine.indexer import Embedder
+from engine.messages import Hit
+from engine.store.store import Store
+from engine.workers import DecodePool, Job
+
+if TYPE_CHECKING:
+    from engine.encoders.encoder import Encoder
+
+CAPTION_BATCH = 64
+
+
+def by_captions(store: Store, encoder: Encoder, captions: Sequence[str], limit: int) -> list[tuple[Hit, ...]]:
+    """Rank the library by each caption; hits carry the segment that matched best.
+
+    Raises:
+        KnownError: ``caption_empty`` when a caption has nothing but white space.
+    """
+    if not all(caption.strip() for caption in captions):
+        raise KnownError("caption_empty", "The caption is empty.", "Describe a sound, for example “glass breaking”.")
+    results: list[tuple[Hit, ...]] = []
+    for start in range(0, len(captions), CAPTION_BATCH):
+        vectors = encoder.text_vectors(captions[start : start + CAPTION_BATCH])
+        results += [store.hits(ranked, limit) for ranked in store.search(vectors, limit)]
+    return results
+
+
+def by_sound(store: Store, encoder: Encoder, sound: Path, limit: int) -> tuple[Hit, ...]:
+    """Rank the library by likeness to a sound file, in the library or not; the file itself is left out.
+
+    Raises:
+        KnownError: The file is not in the library and cannot be decoded.
+    """
+    vectors = store.sound_vectors(sound)
+    if vectors is None:
+        vectors = embed_file(sound, encoder)
+    query = vectors.mean(axis=0, keepdims=True)
+    query /= max(float(np.linalg.norm(query)), 1e-9)
+    hits = store.hits(store.search(query, limit + 1)[0], limit + 1)
+    others = [hit for hit in hits if hit.path != sound][:limit]
+    return tuple(hit if hit.rank == rank else _with_rank(hit, rank) for rank, hit in enumerate(others, start=1))
+
+
+def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
+    """Vectors (segments, dim) of a sound file, decoded in a process of its own.
+
+    Raises:
+        KnownError: Why it cannot be decoded.
+    """
+    pool = DecodePool(DecodeOptions(encoder.sample_rate_hz, encoder.block_samples), workers=1)
+    embedder = Embedder(encoder)
+    embedder.open(0)
+    pool.submit(Job(0, sound))
+    try:
+        while True:
+            for _, part in pool.poll(0.05):
+                if isinstance(part, KnownError):
+                    raise part
+                assert not isinstance(part, bytes)
+                embedder.add(0, part)
+            while embedder.ready_s:
+                embedder.embed()
+            for _, assembly in embedder.collect():
+                return np.stack(assembly.vectors)
+    finally:
+        pool.close()
+
+
+def _with_rank(hit: Hit, rank: int) -> Hit:
+    from dataclasses import replace
+
+    return replace(hit, rank=rank)

@@ -1,0 +1,1 @@
+"""Training, distillation and evaluation. Only the command line imports this package."""

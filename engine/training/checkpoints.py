@@ -1,0 +1,83 @@
+"""Published checkpoints -> weights of our CNN, with every key accounted for.
+
+Pickles are read with ``weights_only=True`` and an allow-list, once; packs hold safetensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.serialization import safe_globals
+
+from engine.encoders.cnn10 import Cnn, CnnConfig
+from engine.errors import KnownError
+
+_NUMPY_SCALARS = [
+    np._core.multiarray.scalar,  # type: ignore[attr-defined]
+    (np._core.multiarray.scalar, "numpy.core.multiarray.scalar"),  # type: ignore[attr-defined]  # NumPy 1's name
+    np.dtype,
+    np.dtypes.Float64DType,
+    np.dtypes.Int64DType,
+]
+"""All that aiSFX's checkpoint holds besides tensors: integer scalars of a table of its training sets."""
+
+
+def panns(path: Path, config: CnnConfig) -> dict[str, Tensor]:
+    """Weights from a PANNs checkpoint such as ``Cnn10_mAP=0.380.pth`` (Kong et al. 2020, Zenodo record 3987831).
+
+    Its STFT and mel layers (our front end) and its AudioSet classifier are left out.
+
+    Raises:
+        KnownError: ``checkpoint_unreadable``, or ``checkpoint_mismatch`` naming keys that are missing or unknown.
+    """
+    state: Mapping[str, Tensor] = _read(path)["model"]
+    ours = {name: value for name, value in state.items() if not name.startswith(_PANNS_UNUSED)}
+    return _checked(path, ours, config)
+
+
+def aisfx(path: Path, config: CnnConfig) -> dict[str, Tensor]:
+    """Weights from aiSFX's ``checkpoint.pth`` (Ma & Lerch, ISMIR 2022; CC BY 4.0), its classifiers left out.
+
+    Raises:
+        KnownError: As :func:`panns`.
+    """
+    state: Mapping[str, Tensor] = _read(path)[0]
+    prefix = "embedding_net."
+    rest = [name for name in state if not name.startswith((prefix, "fc."))]
+    ours = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return _checked(path, {**ours, **{name: state[name] for name in rest}}, config)
+
+
+READERS: dict[str, Callable[[Path, CnnConfig], dict[str, Tensor]]] = {"panns": panns, "aisfx": aisfx}
+
+_PANNS_UNUSED = ("spectrogram_extractor.", "logmel_extractor.", "fc1.", "fc_audioset.")
+
+
+def _read(path: Path) -> Any:
+    try:
+        with safe_globals(_NUMPY_SCALARS):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling fails in many ways
+        raise KnownError(
+            "checkpoint_unreadable",
+            f"The checkpoint {path} is damaged, or holds more than tensors and so cannot be read safely.",
+            "Download it again from its publisher.",
+        ) from error
+
+
+def _checked(path: Path, weights: Mapping[str, Tensor], config: CnnConfig) -> dict[str, Tensor]:
+    expected = Cnn(config).state_dict()
+    missing, unknown = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
+    wrong = sorted(n for n in set(expected) & set(weights) if expected[n].shape != weights[n].shape)
+    if missing or unknown or wrong:
+        raise KnownError(
+            "checkpoint_mismatch",
+            f"The checkpoint {path} does not fit: {missing[:3]} missing, {unknown[:3]} unknown, {wrong[:3]} misshapen.",
+            "Choose the configuration it was trained with.",
+        )
+    return {name: value.clone() for name, value in weights.items()}

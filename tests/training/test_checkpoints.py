@@ -1,0 +1,80 @@
+"""Published checkpoint layouts load with every key accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, Cnn
+from engine.errors import KnownError
+from engine.training.checkpoints import aisfx, panns
+
+
+def _panns_state() -> dict[str, Tensor]:
+    """The exact keys and shapes of ``Cnn10_mAP=0.380.pth``."""
+    torch.manual_seed(1)
+    return {
+        **Cnn(PANNS_CNN10).state_dict(),
+        "spectrogram_extractor.stft.conv_real.weight": torch.randn(513, 1, 1024),
+        "spectrogram_extractor.stft.conv_imag.weight": torch.randn(513, 1, 1024),
+        "logmel_extractor.melW": torch.randn(513, 64),
+        "fc1.weight": torch.randn(512, 512),
+        "fc1.bias": torch.randn(512),
+        "fc_audioset.weight": torch.randn(527, 512),
+        "fc_audioset.bias": torch.randn(527),
+    }
+
+
+def _aisfx_state() -> dict[str, Tensor]:
+    torch.manual_seed(2)
+    cnn = {f"embedding_net.{name}": value for name, value in Cnn(AISFX_CNN10).state_dict().items()}
+    return {**cnn, "fc.0.0.weight": torch.randn(256, 512), "fc.0.0.bias": torch.randn(256)}
+
+
+def test_panns_layout(tmp_path: Path) -> None:
+    state = _panns_state()
+    torch.save({"model": state}, tmp_path / "cnn10.pth")
+    weights = panns(tmp_path / "cnn10.pth", PANNS_CNN10)
+    Cnn(PANNS_CNN10).load_state_dict(weights, strict=True)
+    assert torch.equal(weights["bn0.weight"], state["bn0.weight"])
+    assert torch.equal(weights["conv_block4.conv2.weight"], state["conv_block4.conv2.weight"])
+
+
+def test_aisfx_layout_with_its_table_of_numpy_integers(tmp_path: Path) -> None:
+    state = _aisfx_state()
+    torch.save((state, {"ucsMixed": (np.int64(2), 69)}), tmp_path / "checkpoint.pth")
+    weights = aisfx(tmp_path / "checkpoint.pth", AISFX_CNN10)
+    Cnn(AISFX_CNN10).load_state_dict(weights, strict=True)
+    assert torch.equal(weights["conv_block1.conv1.weight"], state["embedding_net.conv_block1.conv1.weight"])
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "shape"])
+def test_a_key_that_does_not_fit_is_named(tmp_path: Path, change: str) -> None:
+    state = _panns_state()
+    if change == "missing":
+        del state["conv_block2.bn1.running_mean"]
+    elif change == "unknown":
+        state["conv_block9.conv1.weight"] = torch.zeros(1)
+    else:
+        state["conv_block1.conv1.weight"] = torch.zeros(64, 2, 3, 3)
+    torch.save({"model": state}, tmp_path / "cnn10.pth")
+    with pytest.raises(KnownError, match="conv_block") as caught:
+        panns(tmp_path / "cnn10.pth", PANNS_CNN10)
+    assert caught.value.kind == "checkpoint_mismatch"
+
+
+class _Harmful:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (print, ("code ran",))
+
+
+def test_a_pickle_with_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"model": _Harmful()}, tmp_path / "evil.pth")
+    with pytest.raises(KnownError) as caught:
+        panns(tmp_path / "evil.pth", PANNS_CNN10)
+    assert caught.value.kind == "checkpoint_unreadable"
+    assert "code ran" not in capsys.readouterr().out
