@@ -6,9 +6,10 @@ import importlib.util
 import os
 import stat
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 import numpy as np
 import soundfile
@@ -16,24 +17,46 @@ from numpy.typing import NDArray
 
 from engine.errors import KnownError
 
+if TYPE_CHECKING:
+    from av import AudioCodecContext, AudioFrame
+
 HAS_FFMPEG = importlib.util.find_spec("av") is not None
 
 SUPPORTED_SUFFIXES = frozenset(
-    {".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".caf", ".flac", ".ogg", ".oga", ".opus", ".mp3"}
+    {
+        ".wav",
+        ".wave",
+        ".bwf",
+        ".rf64",
+        ".w64",
+        ".aif",
+        ".aiff",
+        ".aifc",
+        ".caf",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+    }
     | ({".m4a", ".aac"} if HAS_FFMPEG else set())
 )
 
 # A lower rate is a damaged header, not a sound; believing it would resample a small file to days of samples.
 MIN_SAMPLE_RATE_HZ = 500
 
-# libsndfile cannot read the first two; FFmpeg decodes Opus more than twice as fast (docs/decisions has the figures).
-_FFMPEG_FIRST = frozenset({".m4a", ".aac", ".opus"})
+# libsndfile cannot read the first two. It ends MP3 of variable rate without a Xing header early, and starts some Opus
+# files up to a packet late (its issues 794 and 826, in version 1.2.2 still).
+_FFMPEG_FIRST = frozenset({".m4a", ".aac", ".mp3", ".opus"})
 
 # Without this list FFmpeg takes a playlist or a subtitle named .wav at its word and opens what it points to.
 _FFMPEG_FORMATS = "aac,aiff,ape,asf,au,caf,flac,matroska,mov,mp3,ogg,tta,w64,wav,wv"
 _FFMPEG_READ_BYTES = 1 << 18
-# Opus needs 80 ms and MP3 some frames before a position until they sound right again.
-_FFMPEG_PREROLL_S = 0.5
+# FFmpeg's sample formats, each with the value of silence and the factor to full scale 1.
+_FFMPEG_SAMPLES = {"u8": (128, 2**-7), "s16": (0, 2**-15), "s32": (0, 2**-31), "flt": (0, 1), "dbl": (0, 1)}
+_FFMPEG_SAMPLES |= {f"{name}p": scaling for name, scaling in _FFMPEG_SAMPLES.items()}
+# After a jump, lossy codecs sound wrong until they have decoded a few frames.
+_PREROLL_S = 0.5
 
 Samples = NDArray[np.float32]
 
@@ -50,8 +73,12 @@ class _Reader(Protocol):
     def close(self) -> None: ...
 
 
-class _Undecodable(Exception):
-    """A reader cannot go on with this file; another one may."""
+class _UndecodableError(Exception):
+    """A reader cannot go on with this file; another one may. ``frames`` is what the file declares, if that is known."""
+
+    def __init__(self, frames: int | None = None) -> None:
+        super().__init__(frames)
+        self.frames = frames
 
 
 class AudioFile:
@@ -68,6 +95,7 @@ class AudioFile:
         self._reader = reader
         self._fallback = fallback
         self._position = 0
+        self._ended = False
         self.sample_rate_hz = reader.sample_rate_hz
         self.channels = reader.channels
         self.frames = reader.frames
@@ -82,7 +110,7 @@ class AudioFile:
 
         Raises:
             KnownError: ``sound_truncated`` or ``sound_unreadable`` where not one sample can be decoded, or
-                ``sound_unreadable`` for an I/O error. Damage further on ends the sound there or is skipped.
+                ``sound_unreadable`` for a disk error. Damage further on is skipped, or ends the sound there.
         """
         parts: list[Samples] = []
         wanted = frames
@@ -98,15 +126,16 @@ class AudioFile:
         return np.concatenate(parts) if parts else np.empty((0, self.channels), np.float32)
 
     def seek(self, time_s: float) -> None:
-        """Go on reading at ``time_s``, at most the end of the sound. Exact to the sample."""
+        """Go on reading at ``time_s``, at most the end of the sound; exact to the sample in all but a few AAC files."""
         frame = max(0, round(time_s * self.sample_rate_hz))
-        if self.frames is not None:
-            frame = min(frame, self.frames)
-        self._position = frame
+        self._position = frame if self.frames is None else min(frame, self.frames)
+        self._ended = False
         try:
-            self._reader.seek(frame)
-        except _Undecodable:
+            self._reader.seek(self._position)
+        except _UndecodableError:
             self._hand_over()
+        except OSError as error:
+            raise file_error(self._path, error) from error
 
     def close(self) -> None:
         """Close the file; again is harmless."""
@@ -122,41 +151,42 @@ class AudioFile:
 
     def _read_part(self, frames: int) -> Samples:
         try:
-            return self._reader.read(frames)
+            while not self._ended:
+                try:
+                    return self._reader.read(frames)
+                except _UndecodableError:
+                    self._hand_over()
         except OSError as error:
             raise file_error(self._path, error) from error
-        except _Undecodable:
-            if not self._hand_over() and self._position == 0:
-                raise _nothing_decodable(self._path, self.frames) from None
-            return self._reader.read(frames)
+        if self._position == 0:
+            raise _nothing_decodable(self._path, self.frames)
+        return np.empty((0, self.channels), np.float32)
 
-    def _hand_over(self) -> bool:
-        """Let the other reader go on where this one stopped; without one, the sound ends here."""
-        self._reader.close()
-        self._reader, fallback = _Ended(self._reader), self._fallback
-        self._fallback = None
-        if fallback is None:
-            return False
+    def _hand_over(self) -> None:
+        """Let the other reader go on from here; where there is none, or it fails too, the sound ends."""
+        opener, self._fallback, self._ended = self._fallback, None, True
+        if opener is None:
+            return
         try:
-            reader = fallback(self._path)
-        except _Undecodable:
-            return False
-        except OSError as error:
-            raise file_error(self._path, error) from error
-        if (reader.sample_rate_hz, reader.channels) != (self.sample_rate_hz, self.channels):
+            reader = opener(self._path)
+        except _UndecodableError:
+            return
+        try:
+            if (reader.sample_rate_hz, reader.channels) == (self.sample_rate_hz, self.channels):
+                reader.seek(self._position)
+                self._reader, reader, self._ended = reader, self._reader, False
+        except _UndecodableError:
+            return
+        finally:
             reader.close()
-            return False
-        self._reader = reader
-        reader.seek(self._position)
-        return True
 
 
 def open_audio(path: Path) -> AudioFile:
     """Open a sound file of any supported format; its content decides, not its name.
 
     Raises:
-        KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_empty`` (0 bytes), ``sound_truncated`` or
-            ``sound_unreadable``.
+        KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_empty`` (0 bytes, or a header that declares
+            no samples), ``sound_truncated`` (not one of the declared samples is there) or ``sound_unreadable``.
     """
     with open_file(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
@@ -164,25 +194,22 @@ def open_audio(path: Path) -> AudioFile:
     openers: list[Callable[[Path], _Reader]] = [_SoundFileReader]
     if HAS_FFMPEG:
         openers.insert(0 if path.suffix.lower() in _FFMPEG_FIRST else 1, _FFmpegReader)
-    for index, opener in enumerate(openers):
-        fallback = openers[index + 1] if index + 1 < len(openers) else None
+    declared: int | None = None
+    for opener, fallback in zip(openers, [*openers[1:], None], strict=True):
         try:
-            reader = opener(path)
-        except _Undecodable:
-            continue
+            return AudioFile(path, opener(path), fallback)
+        except _UndecodableError as error:
+            declared = error.frames if declared is None else declared
         except OSError as error:
             raise file_error(path, error) from error
-        if reader.sample_rate_hz >= MIN_SAMPLE_RATE_HZ:
-            return AudioFile(path, reader, fallback)
-        reader.close()
-    raise _nothing_decodable(path, None)
+    raise _nothing_decodable(path, declared)
 
 
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file for reading bytes.
 
     Raises:
-        KnownError: ``sound_vanished``, ``sound_no_permission``, or ``sound_unreadable`` (a folder, a pipe, an I/O error).
+        KnownError: ``sound_vanished``, ``sound_no_permission`` or ``sound_unreadable`` (folder, pipe, disk error).
     """
     try:
         # Opening a named pipe would wait for its writer, so look before.
@@ -196,7 +223,9 @@ def open_file(path: Path) -> BinaryIO:
 def file_error(path: Path, error: OSError) -> KnownError:
     """The KnownError that tells why the system refused to open or to read ``path``."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return KnownError("sound_vanished", f"{path} is not there any more.", "Rescan its folder to update the library.")
+        return KnownError(
+            "sound_vanished", f"{path} is not there any more.", "Rescan its folder to update the library."
+        )
     if isinstance(error, PermissionError):
         return KnownError(
             "sound_no_permission",
@@ -204,11 +233,16 @@ def file_error(path: Path, error: OSError) -> KnownError:
             "Give yourself permission to read it, or close the program that holds it.",
         )
     reason = error.strerror or str(error)
-    return KnownError("sound_unreadable", f"{path} cannot be read: {reason}.", "Check the disk or the connection to it.")
+    return KnownError(
+        "sound_unreadable", f"{path} cannot be read: {reason}.", "Check the disk or the connection to it."
+    )
 
 
-def _nothing_decodable(path: Path, frames: int | None) -> KnownError:
-    if frames:
+def _nothing_decodable(path: Path, declared: int | None) -> KnownError:
+    """Why no sample came out of a file that declares so many."""
+    if declared == 0:
+        return KnownError("sound_empty", f"{path} has no samples in it.", "Export or copy it again.")
+    if declared is not None:
         return KnownError("sound_truncated", f"{path} is cut off before its sound begins.", "Export or copy it again.")
     return KnownError(
         "sound_unreadable",
@@ -217,22 +251,11 @@ def _nothing_decodable(path: Path, frames: int | None) -> KnownError:
     )
 
 
-class _Ended:
-    """What is left of a file whose reader gave up: nothing."""
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
+    """A SoundFile that does not seek to where it is after each read, which makes clicks in MP3."""
 
-    def __init__(self, reader: _Reader) -> None:
-        self.sample_rate_hz = reader.sample_rate_hz
-        self.channels = reader.channels
-        self.frames = reader.frames
-
-    def read(self, frames: int) -> Samples:  # noqa: ARG002
-        return np.empty((0, self.channels), np.float32)
-
-    def seek(self, frame: int) -> None:
-        pass
-
-    def close(self) -> None:
-        pass
+    def seekable(self) -> bool:
+        return False
 
 
 class _SoundFileReader:
@@ -240,30 +263,41 @@ class _SoundFileReader:
 
     def __init__(self, path: Path) -> None:
         if path.suffix.lower() == ".raw":  # soundfile would ask for what only a header could tell
-            raise _Undecodable(path)
+            raise _UndecodableError
         try:
             # As bytes, because soundfile refuses names that are not valid Unicode; Windows has no such names.
-            self._file = soundfile.SoundFile(str(path) if os.name == "nt" else os.fsencode(path))
+            self._file = _Stream(str(path) if os.name == "nt" else os.fsencode(path))
         except soundfile.LibsndfileError as error:
-            raise _Undecodable(path) from error
+            raise _UndecodableError from error
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.frames: int | None = self._file.frames if self._file.seekable() else None
+        self.frames: int | None = self._file.frames
+        self._lossy = self._file.subtype in ("MPEG_LAYER_III", "OPUS", "VORBIS")
+        opus_in_ogg = self._file.subtype == "OPUS" and HAS_FFMPEG
+        absurd = self.sample_rate_hz < MIN_SAMPLE_RATE_HZ
+        if opus_in_ogg or absurd or self.frames == 0:
+            self._file.close()
+            raise _UndecodableError(None if absurd else self.frames)
 
     def read(self, frames: int) -> Samples:
-        # An array of our own, because soundfile else reads no more than the header declares.
+        # Into an array of our own, because soundfile else reads no more than the header declares.
         samples: Samples = np.empty((frames, self.channels), np.float32)
         try:
             read: Samples = self._file.read(out=samples)
         except soundfile.LibsndfileError as error:
-            raise _Undecodable from error
+            raise _UndecodableError(self.frames) from error
         return read
 
     def seek(self, frame: int) -> None:
+        if self._lossy and HAS_FFMPEG:  # libsndfile jumps to a wrong place in Vorbis now and then (its issue 885)
+            raise _UndecodableError(self.frames)
+        start = max(0, frame - round(_PREROLL_S * self.sample_rate_hz)) if self._lossy else frame
         try:
-            self._file.seek(frame)
+            self._file.seek(start)
         except soundfile.LibsndfileError as error:
-            raise _Undecodable from error
+            raise _UndecodableError(self.frames) from error
+        if frame > start:
+            self.read(frame - start)
 
     def close(self) -> None:
         self._file.close()
@@ -275,48 +309,127 @@ class _FFmpegReader:
     def __init__(self, path: Path) -> None:
         import av
 
-        self._error = av.FFmpegError
-        # A file object of ours, because FFmpeg would read some file names as the address of a protocol.
+        self._av = av
+        # A file object of ours, because FFmpeg takes some file names for the address of a protocol.
         self._file = path.open("rb")
+        self._open()
+
+    def _open(self) -> None:
         try:
-            self._container = av.open(
+            self._container = self._av.open(
                 self._file,
                 "r",
                 container_options={"format_whitelist": _FFMPEG_FORMATS},
                 metadata_errors="replace",
                 buffer_size=_FFMPEG_READ_BYTES,
             )
-            if not self._container.streams.audio:
-                raise _Undecodable(path)
-            self._stream = self._container.streams.audio[0]
-            self._parts = self._decode()
-            # The header of some formats (HE-AAC) does not know the rate: the first decoded frame does.
-            self._pending = [next(self._parts)]
-        except (av.FFmpegError, StopIteration) as error:
-            self.close()
-            if isinstance(error, OSError) and not isinstance(error, EOFError):
-                raise
-            raise _Undecodable(path) from error
+            self._open_stream()
+        except self._av.FFmpegError as error:
+            self._file.close()
+            raise _UndecodableError from error
         except BaseException:
-            self.close()
+            self._file.close()
             raise
-        E
-echo; sed -n 1,80p .venv/lib/python3.11/site-packages/av/error.py; .venv/bin/python - <<'E'
-import av
-print(av.error.InvalidDataError.__mro__, av.error.EOFError.__mro__, av.error.PermissionError.__mro__)
-class F:
-    name='x.opus'
-    def __init__(s,p): s.f=open(p,'rb'); s.n=0
-    def read(s,n):
-        s.n+=1
-        if s.n>1: raise OSError(5,'Input/output error')
-        return s.f.read(n)
-    def seek(s,*a): return s.f.seek(*a)
-    def tell(s): return s.f.tell()
-for p in ('/tmp/decode/f/a.opus','/tmp/decode/f/a24.wav','/tmp/decode/f/a.flac'):
-    try:
-        with av.open(F(p)) as c:
-            n=0
-            for f in c.decode(audio=0): n+=f.samples
-            print(n)
-    except Exception as e: print(type(e).__mro__,e)
+
+    def _open_stream(self) -> None:
+        """Decode the first frame: in HE-AAC, the rate in the header is that of the half-rate core."""
+        if not self._container.streams.audio:
+            raise _UndecodableError
+        self._stream = self._container.streams.audio[0]
+        self._decoder = self._stream.codec_context
+        delay = 0  # samples before the sound that neither the duration nor the first frame's time allow for
+        if self._decoder.name == "opus" and "libopus" in self._av.codecs_available:
+            delay = self._decoder.delay
+            self._decoder = self._libopus()
+        self._time_base = float(self._stream.time_base or Fraction(1, self._stream.rate))
+        declared = self._stream.duration
+        self.frames = None if declared is None else round(declared * self._time_base * self._stream.rate) - delay
+        self._decoded = self._decode(strict=True)
+        first = next(self._decoded, None)
+        if first is None:
+            raise _UndecodableError(self.frames)
+        if first.sample_rate < MIN_SAMPLE_RATE_HZ or first.format.name not in _FFMPEG_SAMPLES:
+            raise _UndecodableError
+        self.sample_rate_hz = first.sample_rate
+        self.channels = first.layout.nb_channels
+        self._origin = (first.pts or 0) + round(delay / self.sample_rate_hz / self._time_base)
+        self._ready = [self._samples(first)]
+
+    def _libopus(self) -> AudioCodecContext:
+        """The reference decoder: FFmpeg's own puts the parts that Opus codes for speech some samples off."""
+        header = self._stream.codec_context
+        decoder = self._av.AudioCodecContext.create("libopus", "r")
+        decoder.extradata = header.extradata
+        decoder.sample_rate = header.sample_rate
+        decoder.layout = header.layout.name
+        decoder.options = {"request_sample_fmt": "flt"}
+        return decoder
+
+    def read(self, frames: int) -> Samples:
+        parts, count = self._ready, sum(map(len, self._ready))
+        while count < frames and (frame := self._next()) is not None:
+            parts.append(self._samples(frame))
+            count += len(parts[-1])
+        samples = np.concatenate(parts) if parts else np.empty((0, self.channels), np.float32)
+        self._ready = [samples[frames:]] if count > frames else []
+        return samples[:frames]
+
+    def seek(self, frame: int) -> None:
+        before_s = frame / self.sample_rate_hz - _PREROLL_S
+        if before_s <= 0:  # anew, because what codecs leave out before the start is left out reliably only then
+            self._container.close()
+            self._file.seek(0)
+            self._open()
+            self.read(frame)
+            return
+        try:
+            self._container.seek(self._origin + int(before_s / self._time_base), stream=self._stream)
+        except self._av.FFmpegError as error:
+            raise _UndecodableError(self.frames) from error
+        self._decoder.flush_buffers()
+        self._decoded = self._decode()
+        self._ready = []
+        while (decoded := self._next()) is not None:
+            if decoded.pts is None:
+                raise _UndecodableError(self.frames)
+            start = round((decoded.pts - self._origin) * self._time_base * self.sample_rate_hz)
+            if start + decoded.samples > frame:
+                self._ready = [self._samples(decoded)[max(0, frame - start) :]]
+                return
+
+    def close(self) -> None:
+        self._container.close()
+        self._file.close()
+
+    def _next(self) -> AudioFrame | None:
+        """The next frame; None at the end, and where the stream turns into one of another shape."""
+        frame = next(self._decoded, None)
+        if frame is None or (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate_hz, self.channels):
+            return None
+        return frame
+
+    def _decode(self, strict: bool = False) -> Iterator[AudioFrame]:
+        """Frames with samples in them. Damage is skipped, but where ``strict``, the first packet must be sound."""
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = self._decoder.decode(packet)
+                except self._av.FFmpegError:
+                    if strict:
+                        raise
+                    continue
+                for frame in frames:
+                    if frame.samples:
+                        strict = False
+                        yield frame
+        except self._av.FFmpegError:
+            if strict:
+                raise
+
+    def _samples(self, frame: AudioFrame) -> Samples:
+        """Samples of a frame as float32 in [-1, 1], shape (n, channels)."""
+        array = frame.to_ndarray()
+        offset, scale = _FFMPEG_SAMPLES[frame.format.name]
+        table = array.T if frame.format.is_planar else array.reshape(-1, self.channels)
+        samples = np.ascontiguousarray(table, np.float32)
+        return samples if scale == 1 else (samples - np.float32(offset)) * np.float32(scale)

@@ -190,9 +190,11 @@ class Indexer:
             raise
         return self.running
 
-    def cancel(self) -> None:
-        """End the run; what is written stays."""
+    def cancel(self) -> list[int]:
+        """End the run; what is written stays. Returns the folders it had not finished scanning."""
+        unscanned = list(self._run.folders)
         self._finish()
+        return unscanned
 
     # Scanning -----------------------------------------------------------------------------------------------------
 
@@ -204,12 +206,7 @@ class Indexer:
                 return
             run.scan = _FolderScan(run.folders[0], self._store)
             return
-        try:
-            more = run.scan.step(run)
-        except KnownError as error:  # the folder is gone or unreadable: its sounds keep their state
-            run.problems.append(ScanProblem(run.scan.root, error.kind, error.detail, error.hint))
-            more = False
-        if not more:
+        if not run.scan.step(run):
             run.folders.popleft()
             run.scan = None
 
@@ -219,7 +216,8 @@ class Indexer:
             self._finish()
             return
         self._run.phase = IndexPhase.INDEXING
-        self._run.embedding_started = time.monotonic()
+        self._run.queue.clear()
+        self._run.last_id, self._run.exhausted = 0, False
 
     # Indexing -----------------------------------------------------------------------------------------------------
 
@@ -229,7 +227,7 @@ class Indexer:
             encoder = self._get_encoder()
             run.embedder = Embedder(encoder)
             run.pool = DecodePool(DecodeOptions(encoder.sample_rate_hz, encoder.block_samples), self._workers)
-            run.embedding_started = time.monotonic()
+        started = time.monotonic()
         self._submit(run, run.pool)
         messages = run.pool.poll(0.0 if run.embedder.ready_s >= BATCH_S else POLL_S)
         failures: list[tuple[int, KnownError]] = []
@@ -238,7 +236,7 @@ class Indexer:
         if run.embedder.ready_s >= BATCH_S or (run.embedder.ready_s and not messages):
             run.audio_s += run.embedder.embed()
         self._save(run, list(run.embedder.collect()), failures)
-        run.embedding_s = time.monotonic() - run.embedding_started
+        run.embedding_s += time.monotonic() - started
         if not run.flying and run.exhausted and not run.queue:
             self._finish()
 
@@ -246,11 +244,13 @@ class Indexer:
         while pool.capacity > 0:
             if not run.queue and not run.exhausted:
                 pending = self._store.next_pending(200, run.last_id)
-                run.queue.extend(pending)
+                run.queue.extend(sound for sound in pending if sound.sound_id not in run.flying)
                 run.exhausted = not pending
                 run.last_id = pending[-1].sound_id if pending else run.last_id
             if not run.queue:
-                return
+                if run.exhausted:
+                    return
+                continue
             sound = run.queue.popleft()
             run.flying[sound.sound_id] = sound
             self._start(run, pool, sound, hash_only=sound.maybe_known)
@@ -273,6 +273,7 @@ class Indexer:
                 return
             run.moved += adopted is Adopted.MOVED
             run.indexed += adopted is Adopted.DUPLICATE
+            run.unchanged += adopted is Adopted.UNCHANGED
             self._done(run, job_id)
         elif isinstance(part, KnownError):
             embedder.drop(job_id)
@@ -303,6 +304,7 @@ class Indexer:
         if self._run.pool is not None:
             self._run.pool.close()
         self._run.pool = self._run.embedder = self._run.scan = None
+        self._run.folders.clear()
         self._run.phase = IndexPhase.IDLE
 
 
@@ -330,7 +332,6 @@ class _Run:
     missing: int = 0
     audio_s: float = 0.0
     embedding_s: float = 0.0
-    embedding_started: float = 0.0
     started: float = field(default_factory=time.monotonic)
     current: Path | None = None
 
@@ -347,14 +348,18 @@ class _FolderScan:
     def __init__(self, folder_id: int, store: Store) -> None:
         self._folder_id = folder_id
         self._store = store
-        self.root = store.folder_path(folder_id)
+        self._root = store.folder_path(folder_id)
         self._token = store.begin_scan(folder_id)
-        self._entries = scan_folder(self.root)
+        self._entries = scan_folder(self._root)
         self._problems: list[ScanProblem] = []
 
     def step(self, run: _Run) -> bool:
         """Record one slice; False when the folder is done."""
-        entries = list(islice(self._entries, SCAN_SLICE))
+        try:
+            entries = list(islice(self._entries, SCAN_SLICE))
+        except KnownError as error:  # the folder is gone or unreadable: its sounds keep their state
+            run.problems.append(ScanProblem(self._root, error.kind, error.detail, error.hint))
+            return False
         files = [entry for entry in entries if isinstance(entry, FoundFile)]
         problems = [entry for entry in entries if isinstance(entry, ScanProblem)]
         self._problems += problems

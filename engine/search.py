@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def by_sound(store: Store, encoder: Encoder, sound: Path, limit: int) -> tuple[H
     query /= max(float(np.linalg.norm(query)), 1e-9)
     hits = store.hits(store.search(query, limit + 1)[0], limit + 1)
     others = [hit for hit in hits if hit.path != sound][:limit]
-    return tuple(hit if hit.rank == rank else _with_rank(hit, rank) for rank, hit in enumerate(others, start=1))
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(others, start=1))
 
 
 def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
@@ -76,9 +77,3 @@ def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
                 return np.stack(assembly.vectors)
     finally:
         pool.close()
-
-
-def _with_rank(hit: Hit, rank: int) -> Hit:
-    from dataclasses import replace
-
-    return replace(hit, rank=rank)

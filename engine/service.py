@@ -7,6 +7,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,16 +95,16 @@ class _Loop:
         store = self._session.store
         self._emit(m.LibraryOpened(store.status(), store.folders(), store.read_only))
         self._emit(m.EncoderReady(self._session.pack.pack_id, self._session.encoder().device))
-        if not store.read_only:
-            self._session.indexer.begin([])  # what an earlier run left pending
+        if not store.read_only and store.count_pending():
+            self._session.indexer.begin([])  # what an earlier run left
         while True:
             working = self._session.indexer.running and not self._paused
             for request in self._take(wait=not working):
                 if isinstance(request, _Stop):
                     return
-                self._guard(lambda request=request: self._handle(request), _request_id(request))
+                self._guard(partial(self._handle, request), request)
             if self._session.indexer.running and not self._paused:
-                self._guard(self._step, None)
+                self._guard(self._step)
 
     def _take(self, wait: bool) -> list[m.Request | _Stop]:
         """All requests waiting, but of the searches only the newest."""
@@ -116,18 +118,19 @@ class _Loop:
         searches = [request for request in requests if isinstance(request, m.Search | m.FindSimilar)]
         return [r for r in requests if not isinstance(r, m.Search | m.FindSimilar) or r is searches[-1]]
 
-    def _guard(self, act: Callable[[], None], request_id: int | None) -> None:
+    def _guard(self, act: Callable[[], None], request: m.Request | None = None) -> None:
         """Known errors become events and the loop goes on; bugs end the engine."""
         try:
             act()
         except KnownError as error:
             log.warning("%s", error)
-            was_search = request_id is not None
-            self._emit(m.SearchFailed(request_id, error) if was_search else m.ProblemOccurred(error))
-            if not was_search:
+            if isinstance(request, m.Search | m.FindSimilar):
+                self._emit(m.SearchFailed(request.request_id, error))
+            else:
+                self._emit(m.ProblemOccurred(error))
                 self._report(force=True)
 
-    def _handle(self, request: m.Request | _Stop) -> None:
+    def _handle(self, request: m.Request) -> None:
         session, store = self._session, self._session.store
         match request:
             case m.Search() | m.FindSimilar():
@@ -136,9 +139,9 @@ class _Loop:
                 session.indexer.begin([session.add_folder(path)])
                 self._report(force=True)
             case m.RemoveFolder(folder_id):
-                session.indexer.cancel()
+                unscanned = session.indexer.cancel()
                 store.remove_folder(folder_id)
-                session.indexer.begin([])
+                session.indexer.begin([id_ for id_ in unscanned if id_ != folder_id])
                 self._report(force=True)
             case m.Rescan():
                 session.indexer.begin([folder.folder_id for folder in store.folders()])
@@ -191,19 +194,8 @@ class _Loop:
             self._last_progress = now
             progress = self._session.indexer.progress
             if self._paused and progress.phase is not m.IndexPhase.IDLE:
-                progress = replace_phase(progress, m.IndexPhase.PAUSED)
+                progress = replace(progress, phase=m.IndexPhase.PAUSED)
             self._emit(m.Indexed(progress))
         if force or now - self._last_folders >= FOLDERS_INTERVAL_S:
             self._last_folders = now
             self._emit(m.FoldersChanged(self._session.store.folders()))
-
-
-def replace_phase(progress: m.IndexProgress, phase: m.IndexPhase) -> m.IndexProgress:
-    """The same progress in another phase."""
-    from dataclasses import replace
-
-    return replace(progress, phase=phase)
-
-
-def _request_id(request: m.Request | _Stop) -> int | None:
-    return request.request_id if isinstance(request, m.Search | m.FindSimilar) else None

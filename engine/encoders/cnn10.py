@@ -102,10 +102,13 @@ class Cnn(nn.Module):
         return x.mean(dim=3).transpose(1, 2).float(), lengths
 
     def fuse(self) -> Cnn:
-        """Fold every batch norm that follows a convolution into it; the model is then for inference only."""
+        """Fold batch norms into convolutions, weights channels last; the model is then for inference only."""
         self.eval()
         for block in self.blocks:
             block.fuse()
+        for parameter in self.parameters():
+            if parameter.dim() == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         return self
 
 

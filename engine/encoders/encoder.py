@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,19 +33,30 @@ Vectors = NDArray[np.float32]
 Config = TypeVar("Config", FrontendConfig, CnnConfig, TiedConfig)
 
 
+FEW_CAPTIONS = 4
+"""So few are encoded on one thread: it is as quick, and does not stall while decoding keeps the other cores busy."""
+
+
 class Encoder:
     """CNN, text encoder and tied layers of one pack. Used by one thread."""
 
     def __init__(
-        self, pack: Pack, frontend: LogMel, cnn: Cnn, tied: TiedLayers, text: TextEncoder, device: str
+        self,
+        pack: Pack,
+        frontend: LogMel,
+        cnn: Cnn,
+        tied: TiedLayers,
+        text: TextEncoder,
+        device: str,
+        dtype: torch.dtype | None,
     ) -> None:
         self.pack = pack
         self.device = device
         self._frontend = frontend.to(device).eval()
-        self._cnn = cnn.fuse().to(device).to(memory_format=torch.channels_last)
+        self._cnn = cnn.fuse().to(device)
         self._tied = tied.to(device).eval()
         self._text = text.to(device).eval()
-        self._dtype: torch.dtype | None = None
+        self._dtype = dtype
         self._samples_per_frame = frontend.config.hop * cnn.config.time_stride
         self.sample_rate_hz = frontend.config.sample_rate_hz
         self.frame_s = self._samples_per_frame / self.sample_rate_hz
@@ -54,8 +65,10 @@ class Encoder:
         self._min_samples = (cnn.config.time_stride - 1) * frontend.config.hop
 
     @classmethod
-    def load(cls, pack: Pack, device: str | None = None) -> Encoder:
+    def load(cls, pack: Pack, device: str | None = None, dtype: torch.dtype | None = None) -> Encoder:
         """Load and verify a pack on ``device``, by default CUDA or MPS if present, else the CPU.
+
+        The CNN computes in ``dtype``, by default whichever is the fastest when it first runs.
 
         Raises:
             KnownError: ``pack_wrong_hash`` or ``pack_broken``, naming the file.
@@ -80,7 +93,7 @@ class Encoder:
                 pack.file(name)
         text = TextEncoder.load(pack.folder / text_folder, max_tokens)
         frontend = LogMel(frontend_config, None if mel is None else mel.numpy())
-        return cls(pack, frontend, cnn, tied, text, device or best_device())
+        return cls(pack, frontend, cnn, tied, text, device or best_device(), dtype)
 
     @torch.inference_mode()
     def frames(self, waveforms: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
@@ -112,8 +125,9 @@ class Encoder:
     @torch.inference_mode()
     def text_vectors(self, captions: Sequence[str]) -> Vectors:
         """Captions -> unit vectors (captions, dim)."""
-        states, lengths = self._text(captions)
-        return _to_numpy(self._tied.text(states, lengths))
+        with _one_thread() if len(captions) <= FEW_CAPTIONS else nullcontext():
+            states, lengths = self._text(captions)
+            return _to_numpy(self._tied.text(states, lengths))
 
     def _run_cnn(self, log_mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if self._dtype is None:
@@ -147,6 +161,16 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _batches(order: Sequence[int], lengths: Sequence[int], limit: float) -> list[list[int]]:

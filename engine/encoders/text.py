@@ -37,9 +37,10 @@ class TextEncoder(nn.Module):
         """
         from tokenizers import Tokenizer
         from transformers import AutoModel
-        from transformers.utils.logging import disable_progress_bar
+        from transformers.utils import logging
 
-        disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing is checked below
         try:
             model, report = AutoModel.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True

@@ -38,7 +38,8 @@ def _reference(cnn: Cnn, log_mel: Array) -> Array:
 
     def conv(x: Array, kernels: Array) -> Array:
         maps = [[correlate2d(c, k, mode="same") for c, k in zip(x, kernel, strict=True)] for kernel in kernels]
-        return np.array(maps).sum(axis=1)
+        summed: Array = np.array(maps).sum(axis=1)
+        return summed
 
     x = log_mel[None]
     if cnn.config.input_norm:

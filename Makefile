@@ -1,0 +1,60 @@
+# Two commands do everything on a fresh Debian 12: `make run` and `make test`. Both set up .venv first.
+#
+#   make run         the app; without a display, the command-line demo
+#   make test        the tests
+#   make demo        the command-line demo on the bundled sounds
+#   make lint types contracts
+#   make bench       speed and memory, printed
+#   make clean       remove what the set-up and the tests made
+#
+# Options: PYTHON=python3.12 (3.11 or newer), TORCH_INDEX=URL (a package index to take PyTorch from; see README.md),
+#          ARGS=... (passed to pytest, the app or the benchmark).
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+ARGS ?=
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test demo lint types contracts bench clean setup
+
+help:
+	@sed -n 's/^#  *make /make /p' Makefile
+
+run: setup
+	@if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
+		echo "There is no display here, so this is the command-line demo; with a display, make run opens the app."; \
+		$(BIN)/python -m tools.demo; \
+	else \
+		$(BIN)/python -m desktop $(ARGS); \
+	fi
+
+test: setup
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: setup
+	$(BIN)/python -m tools.demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy engine desktop tests tools
+
+contracts: setup
+	$(BIN)/lint-imports
+
+bench: setup
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+setup: $(INSTALLED)
+	@tools/setup.sh libraries
+
+$(INSTALLED): pyproject.toml constraints.txt tools/setup.sh
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" tools/setup.sh packages
+	@touch $@

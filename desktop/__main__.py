@@ -1,0 +1,84 @@
+"""Starts the app; with arguments for the command line, hands over to it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from desktop.bridge import EngineLike
+from engine import paths
+from engine.messages import Event
+
+LOG_BYTES = 1_000_000
+DEFAULT_PACK = "sfx-cnn10"
+
+
+def main() -> None:
+    """``foundsound``: the app, or with a command (``index``, ``search``, ...) the command line."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--library", type=Path, default=paths.default_library())
+    parser.add_argument("--pack", default=DEFAULT_PACK)
+    options, rest = parser.parse_known_args()
+    if rest:
+        from engine.__main__ import main as command_line
+
+        command_line()
+    else:
+        sys.exit(run(options.library.expanduser().absolute(), options.pack))
+
+
+def run(library: Path, pack: str) -> int:
+    """Open the app on a library and run it until it is closed; returns the exit status."""
+    set_up_log(paths.logs())
+    from PySide6.QtCore import QSettings, QTimer
+    from PySide6.QtWidgets import QApplication
+
+    from desktop.app import App
+    from desktop.bugs import BugReporter
+    from desktop.player import Player
+    from desktop.settings import Settings
+
+    qt = QApplication(sys.argv[:1])
+    qt.setApplicationName(paths.APP_NAME)
+    qt.setDesktopFileName(paths.APP_NAME.lower())
+    bugs = BugReporter()
+    bugs.install()
+    store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, paths.APP_NAME, paths.APP_NAME)
+
+    def make_engine(on_event: Callable[[Event], None]) -> EngineLike:
+        from engine.service import Engine
+
+        return Engine(library, pack, on_event)
+
+    app = App(qt, make_engine, Settings(store), Player(), bugs, paths.resources(), paths.logs())
+    signal.signal(signal.SIGINT, lambda *_: app.window.close())
+    awake = QTimer(interval=500)  # lets Python see signals while Qt's loop sleeps
+    awake.timeout.connect(lambda: None)
+    awake.start()
+    app.show()
+    return qt.exec()
+
+
+def set_up_log(folder: Path) -> None:
+    """Log to a file in this folder, and warnings to the terminal. Where no file can be made, the terminal has it all."""
+    handlers: list[logging.Handler] = []
+    terminal = logging.StreamHandler()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handlers.append(
+            RotatingFileHandler(folder / "foundsound.log", maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
+        )
+        terminal.setLevel(logging.WARNING)
+    except OSError as error:
+        logging.getLogger(__name__).warning("no log file in %s: %s", folder, error)
+    handlers.append(terminal)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers)
+
+
+if __name__ == "__main__":
+    main()

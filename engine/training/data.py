@@ -1,0 +1,201 @@
+"""Sounds with captions, from the tables that such data is published in."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from engine.errors import KnownError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sound and the captions that people wrote for it."""
+
+    path: Path
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TaggedClip:
+    """A sound with a name and tags, from which captions are made (``engine.training.captions``).
+
+    ``tags`` are (AudioSet label, probability); ``seconds`` is the length of the original.
+    """
+
+    path: Path
+    split: str
+    source: str
+    name: str
+    seconds: float
+    tags: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class RetrievalSet:
+    """Captions, files, and for each caption the indices of the files it describes."""
+
+    files: tuple[Path, ...]
+    captions: tuple[str, ...]
+    relevant: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of_clips(cls, clips: Sequence[Clip]) -> RetrievalSet:
+        """Every caption of every clip as a query whose one answer is that clip (DCASE 2022 task 6b)."""
+        pairs = [(caption, index) for index, clip in enumerate(clips) for caption in clip.captions]
+        return cls(
+            tuple(clip.path for clip in clips),
+            tuple(caption for caption, _ in pairs),
+            tuple((index,) for _, index in pairs),
+        )
+
+    @classmethod
+    def of_pairs(cls, pairs: Iterable[tuple[str, Path]], files: Sequence[Path] = ()) -> RetrievalSet:
+        """Caption and file pairs, where one caption may have many files and one file many captions.
+
+        ``files`` adds files that no caption describes but that are searched all the same.
+        """
+        wanted: dict[str, dict[Path, None]] = {}
+        for caption, path in pairs:
+            wanted.setdefault(caption, {})[path] = None
+        every = dict.fromkeys([*(path for paths in wanted.values() for path in paths), *files])
+        index = {path: number for number, path in enumerate(every)}
+        relevant = tuple(tuple(index[path] for path in paths) for paths in wanted.values())
+        return cls(tuple(every), tuple(wanted), relevant)
+
+
+def load_manifest(table: Path, split: str | None = None) -> list[TaggedClip]:
+    """A manifest with ``file, split, source, seconds, caption, audioset_tags``; files lie beside the table.
+
+    Raises:
+        KnownError: ``data_missing``, ``data_columns`` or ``data_malformed``.
+    """
+    clips = []
+    for number, row in enumerate(_rows(table, ("file", "split", "source", "seconds", "caption", "audioset_tags")), 2):
+        if split is not None and row["split"] != split:
+            continue
+        try:
+            seconds, tags = float(row["seconds"]), parse_tags(row["audioset_tags"])
+        except ValueError as error:
+            raise KnownError(
+                "data_malformed", f"Line {number} of {table} cannot be read: {error}.", "Correct that line."
+            ) from error
+        path = table.parent / row["file"]
+        clips.append(TaggedClip(path, row["split"], row["source"], row["caption"], seconds, tags))
+    return _not_empty(clips, table)
+
+
+def load_clotho(root: Path, split: Literal["development", "validation", "evaluation"]) -> list[Clip]:
+    """Clotho v2.1 as published (Zenodo record 4783391): ``<split>/*.wav`` and ``clotho_captions_<split>.csv``.
+
+    Raises:
+        KnownError: ``data_missing``, ``data_columns`` or ``data_malformed`` when the layout is another.
+    """
+    return load_captioned(root / f"clotho_captions_{split}.csv", root / split)
+
+
+def load_captioned(table: Path, audio: Path) -> list[Clip]:
+    """A table with ``file_name`` and either ``caption`` or ``caption_1``, ``caption_2``, ... (the Clotho layout).
+
+    Rows of one file are put together. Raises as :func:`load_manifest`.
+    """
+    captions: dict[str, list[str]] = {}
+    for row in _rows(table, ("file_name",)):
+        numbered = [row[column] for column in row if column == "caption" or column.startswith("caption_")]
+        if not numbered:
+            raise KnownError(
+                "data_columns", f"{table} has no column caption or caption_1.", "Name the columns file_name, caption."
+            )
+        captions.setdefault(row["file_name"], []).extend(text.strip() for text in numbered if text.strip())
+    clips = [Clip(audio / name, tuple(texts)) for name, texts in captions.items()]
+    return _all_there(_not_empty(clips, table), table)
+
+
+def load_audiocaps(table: Path, audio: Path) -> list[Clip]:
+    """A table like AudioCaps (Kim et al. 2019): ``youtube_id, start_time, caption``, one caption a row.
+
+    A file is found as ``<youtube_id>`` or ``<youtube_id>_<start_time>``, with or without a leading ``Y``, with any
+    suffix. AudioCaps is never whole (videos vanish), so clips without a file are left out.
+
+    Raises:
+        KnownError: as :func:`load_manifest`; ``data_missing`` also when no clip has its file.
+    """
+    there = {path.stem: path for path in sorted(audio.iterdir())} if audio.is_dir() else {}
+    captions: dict[Path, list[str]] = {}
+    for row in _rows(table, ("youtube_id", "start_time", "caption")):
+        name = row["youtube_id"]
+        stems = (f"{name}_{row['start_time']}", f"Y{name}_{row['start_time']}", name, f"Y{name}")
+        path = next((there[stem] for stem in stems if stem in there), None)
+        if path is not None and row["caption"].strip():
+            captions.setdefault(path, []).append(row["caption"].strip())
+    if not captions:
+        raise KnownError("data_missing", f"{audio} holds no sound that {table} names.", "Check the folder of sounds.")
+    return [Clip(path, tuple(texts)) for path, texts in captions.items()]
+
+
+def load_queries(table: Path, audio: Path) -> RetrievalSet:
+    """A table ``caption, file_name`` where one caption may have many files, over all files that the table names.
+
+    Raises as :func:`load_manifest`.
+    """
+    pairs = [(row["caption"].strip(), audio / row["file_name"]) for row in _rows(table, ("caption", "file_name"))]
+    found = RetrievalSet.of_pairs(_not_empty([pair for pair in pairs if pair[0]], table))
+    _all_there([Clip(path, ()) for path in found.files], table)
+    return found
+
+
+def parse_tags(text: str) -> tuple[tuple[str, float], ...]:
+    """``"Dog=0.9; Bow-wow=0.4"`` -> (("Dog", 0.9), ("Bow-wow", 0.4)); ValueError when malformed."""
+    tags = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        label, equals, probability = part.rpartition("=")
+        if not equals:
+            raise ValueError(f"tag {part!r} has no probability")
+        tags.append((label, float(probability)))
+    return tuple(tags)
+
+
+def _rows(table: Path, required: Sequence[str]) -> Iterable[dict[str, str]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            columns = reader.fieldnames or ()
+            missing = [column for column in required if column not in columns]
+            if missing:
+                raise KnownError(
+                    "data_columns",
+                    f"{table} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",
+                    f"It needs {', '.join(required)}.",
+                )
+            for row in reader:
+                yield {column: value for column, value in row.items() if column is not None}
+    except OSError as error:
+        raise KnownError(
+            "data_missing", f"{table} cannot be read: {error.strerror}.", "Check the path of the data."
+        ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise KnownError(
+            "data_malformed", f"{table} is not a CSV table in UTF-8: {error}.", "Save it as such."
+        ) from error
+
+
+def _not_empty(items: list[T], table: Path) -> list[T]:
+    if not items:
+        raise KnownError("data_missing", f"{table} names no sound to use.", "Check the table and the split.")
+    return items
+
+
+def _all_there(clips: list[Clip], table: Path) -> list[Clip]:
+    lost = [clip.path for clip in clips if not clip.path.is_file()]
+    if lost:
+        raise KnownError(
+            "data_missing",
+            f"{len(lost)} of the {len(clips)} sounds that {table} names are missing, {lost[0]} first.",
+            "Check the folder of sounds.",
+        )
+    return clips

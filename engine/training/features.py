@@ -1,0 +1,325 @@
+"""Outputs of the frozen encoders for a list of files or captions, computed once and kept on disk.
+
+Each set of features is a folder named by a hash of everything that decides its values: the encoder's weights, the
+front end, and the files (path, size, time) or captions. A changed encoder therefore never meets old features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import soundfile
+import soxr
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.encoders.cnn10 import Cnn
+from engine.encoders.frontend import LogMel
+from engine.encoders.text import TextEncoder
+from engine.errors import KnownError
+
+Waveform = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+CHUNK = 256
+"""Items read, sorted by length and written together."""
+BATCH_SAMPLES = 60 * 44_100
+"""Samples, padding included, that one batch through the CNN may hold."""
+
+PARTIAL = ".partial"
+"""Ending of a folder that is still being written."""
+
+
+class Ragged:
+    """Rows of differing lengths in one memory-mapped fp16 array.
+
+    Args:
+        folder: Holds ``values.f16`` (total, width) and ``index.json`` with the width and the lengths of the rows.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self.lengths: NDArray[np.int64] = np.asarray(index["lengths"], dtype=np.int64)
+        self.width: int = index["width"]
+        self._starts = np.concatenate([[0], np.cumsum(self.lengths)])
+        shape = (int(self._starts[-1]), self.width)
+        self._values: NDArray[np.float16] = np.memmap(folder / "values.f16", np.float16, "r", shape=shape)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def row(self, index: int) -> NDArray[np.float16]:
+        """Row ``index``, of shape (length, width)."""
+        return self._values[self._starts[index] : self._starts[index + 1]]
+
+
+class View:
+    """Rows of several :class:`Ragged`, in any order, as one set of features."""
+
+    def __init__(self, rows: Sequence[tuple[Ragged, int]]) -> None:
+        self._rows = rows
+        self.lengths: NDArray[np.int64] = np.array([part.lengths[index] for part, index in rows], dtype=np.int64)
+        self.width = rows[0][0].width
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def row(self, index: int) -> NDArray[np.float16]:
+        """Row ``index``, of shape (length, width)."""
+        part, number = self._rows[index]
+        return part.row(number)
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Rows padded with zeros -> (batch, longest, width) float32, lengths (batch,)."""
+        lengths = self.lengths[indices]
+        batch = np.zeros((len(lengths), int(lengths.max()), self.width), dtype=np.float16)
+        for target, index in zip(batch, indices.tolist(), strict=True):
+            row = self.row(index)
+            target[: len(row)] = row
+        return torch.from_numpy(batch).float(), torch.from_numpy(lengths)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Ragged]) -> View:
+        """All rows of each part, one part after the other."""
+        return cls([(part, index) for part in parts for index in range(len(part))])
+
+
+class Sounds(Protocol):
+    """Sounds by number. ``identity`` is JSON that changes whenever any of them does."""
+
+    @property
+    def identity(self) -> object: ...
+
+    def __len__(self) -> int: ...
+
+    def load(self, index: int, sample_rate_hz: int) -> Waveform:
+        """Sound ``index`` as mono float32 (samples,)."""
+
+
+class Files:
+    """Sound files as :class:`Sounds`, identified by path, size and time of change.
+
+    Raises:
+        KnownError: ``sound_unreadable`` when one is missing.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = list(files)
+        self.identity: object = [_identity(path) for path in self._files]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def load(self, index: int, sample_rate_hz: int) -> Waveform:
+        return load_mono(self._files[index], sample_rate_hz)
+
+
+def load_mono(path: Path, sample_rate_hz: int) -> Waveform:
+    """A sound as mono float32 (samples,), resampled; samples that are not finite become 0.
+
+    Raises:
+        KnownError: ``sound_unreadable`` when the file cannot be decoded.
+    """
+    try:
+        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise KnownError(
+            "sound_unreadable", f"{path} cannot be decoded: {error}.", "Remove it from the data or replace it."
+        ) from error
+    mono = np.nan_to_num(samples.mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
+    return cast(Waveform, soxr.resample(mono, rate, sample_rate_hz) if rate != sample_rate_hz else mono)
+
+
+def cnn_frames(sounds: Sounds, frontend: LogMel, cnn: Cnn, cache: Path, progress: Progress | None = None) -> Ragged:
+    """``Encoder_A``'s frames for each sound: rows of shape (time, cnn width).
+
+    A sound shorter than one output frame is padded with silence to one frame.
+
+    Raises:
+        KnownError: ``sound_unreadable`` when a file cannot be decoded.
+    """
+    shortest = (cnn.config.time_stride - 1) * frontend.config.hop
+
+    def compute() -> Iterator[list[NDArray[np.float16]]]:
+        cnn.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for chunk in _chunks(sounds, frontend.config.sample_rate_hz):
+            yield frames_of([np.pad(sound, (0, max(0, shortest - len(sound)))) for sound in chunk], frontend, cnn)
+
+    key = _key("cnn", weights_hash(cnn.state_dict()), asdict(frontend.config), sounds.identity)
+    return _cached(cache / f"frames-{key}", len(sounds), compute, progress)
+
+
+@torch.inference_mode()
+def frames_of(sounds: Sequence[Waveform], frontend: LogMel, cnn: Cnn) -> list[NDArray[np.float16]]:
+    """Frames of each sound (time, width), in order, computed in bf16 batches of sounds of like length."""
+    result: list[NDArray[np.float16]] = [np.zeros((0, 0), np.float16)] * len(sounds)
+    for indices in _batches([len(sound) for sound in sounds]):
+        log_mel, lengths = frontend([sounds[index] for index in indices])
+        with torch.autocast(log_mel.device.type, dtype=torch.bfloat16):
+            frames, valid = cnn(log_mel, lengths)
+        for index, row, length in zip(indices, frames.float().cpu().numpy(), valid.tolist(), strict=True):
+            result[index] = row[:length].astype(np.float16)
+    return result
+
+
+def token_states(captions: Sequence[str], encoder: TextEncoder, cache: Path, progress: Progress | None = None) -> View:
+    """``Encoder_T``'s token states for each caption: rows of shape (tokens, text width).
+
+    Only captions that this encoder has not met before are computed.
+    """
+    root = cache / f"states-{_key(weights_hash(encoder.model.state_dict()), encoder.max_tokens)}"
+    root.mkdir(parents=True, exist_ok=True)
+    known: dict[str, tuple[Ragged, int]] = {}
+    for folder in sorted(root.glob("part-*")):
+        if folder.suffix != PARTIAL:
+            _learn(known, folder)
+    missing = [caption for caption in dict.fromkeys(captions) if caption not in known]
+    if missing:
+
+        def compute() -> Iterator[list[NDArray[np.float16]]]:
+            for start in range(0, len(missing), CHUNK):
+                yield states_of(missing[start : start + CHUNK], encoder)
+
+        folder = root / f"part-{_key(missing)}"
+        _cached(folder, len(missing), compute, progress, {"captions": missing})
+        _learn(known, folder)
+    return View([known[caption] for caption in captions])
+
+
+def _learn(known: dict[str, tuple[Ragged, int]], folder: Path) -> None:
+    part = Ragged(folder)
+    for index, caption in enumerate(json.loads((folder / "captions.json").read_text(encoding="utf-8"))):
+        known[caption] = (part, index)
+
+
+@torch.inference_mode()
+def states_of(captions: Sequence[str], encoder: TextEncoder) -> list[NDArray[np.float16]]:
+    """Token states of each caption (tokens, width), in order, computed in batches of captions of like length."""
+    order = sorted(range(len(captions)), key=lambda index: len(captions[index]))
+    result: list[NDArray[np.float16]] = [np.zeros((0, 0), np.float16)] * len(captions)
+    for start in range(0, len(order), 64):
+        indices = order[start : start + 64]
+        states, lengths = encoder([captions[index] for index in indices])
+        for index, row, length in zip(indices, states.cpu().numpy(), lengths.tolist(), strict=True):
+            result[index] = row[:length].astype(np.float16)
+    return result
+
+
+def tag_logits(
+    sounds: Sounds, teacher: Path, sample_rate_hz: int, cache: Path, progress: Progress | None = None
+) -> NDArray[np.float32]:
+    """A tagging teacher's logits for each sound, of shape (sounds, classes).
+
+    Args:
+        sounds: The sounds.
+        teacher: ONNX model: peak-normalised ``waveform`` (batch, samples) of at least half a second in,
+            ``probabilities`` (batch, classes) out.
+        sample_rate_hz: The rate that the teacher wants.
+        cache: Folder of cached features.
+        progress: Called with (done, total).
+    """
+    import onnxruntime
+
+    digest = hashlib.blake2b(teacher.read_bytes(), digest_size=16).hexdigest()
+
+    def compute() -> Iterator[list[NDArray[np.float16]]]:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = max(1, (os.cpu_count() or 2) // 2)
+        session = onnxruntime.InferenceSession(str(teacher), options, providers=["CPUExecutionProvider"])
+        for chunk in _chunks(sounds, sample_rate_hz):
+            rows = []
+            for sound in chunk:
+                heard = np.pad(sound, (0, max(0, sample_rate_hz // 2 - len(sound))))
+                heard = heard / max(float(np.abs(heard).max()), 1e-6)
+                chances = np.clip(session.run(["probabilities"], {"waveform": heard[None]})[0], 1e-7, 1.0 - 1e-7)
+                rows.append(np.log(chances / (1.0 - chances)).astype(np.float16))
+            yield rows
+
+    tags = _cached(cache / f"tags-{_key('tags', digest, sounds.identity)}", len(sounds), compute, progress)
+    return np.concatenate([tags.row(index) for index in range(len(tags))]).astype(np.float32)
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """A hash of a state dict: names, types, shapes and values."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(state):
+        value = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _chunks(sounds: Sounds, sample_rate_hz: int) -> Iterator[list[Waveform]]:
+    """All sounds in order, ``CHUNK`` at a time, decoded by threads (libsndfile and soxr release the GIL)."""
+    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(sounds), CHUNK):
+            indices = range(start, min(start + CHUNK, len(sounds)))
+            yield list(pool.map(lambda index: sounds.load(index, sample_rate_hz), indices))
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: lengths[index]):
+        if batch and (len(batch) + 1) * lengths[index] > BATCH_SAMPLES:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _cached(
+    folder: Path,
+    total: int,
+    compute: Callable[[], Iterator[list[NDArray[np.float16]]]],
+    progress: Progress | None,
+    notes: Mapping[str, object] | None = None,
+) -> Ragged:
+    """The features in ``folder``, computed first unless they are there; ``notes`` become JSON files beside them."""
+    if folder.exists():
+        return Ragged(folder)
+    partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
+    partial.mkdir(parents=True, exist_ok=True)
+    lengths: list[int] = []
+    width = 0
+    try:
+        with (partial / "values.f16").open("wb") as out:
+            for rows in compute():
+                for row in rows:
+                    out.write(np.ascontiguousarray(row).tobytes())
+                    lengths.append(len(row))
+                    width = row.shape[1]
+                if progress is not None:
+                    progress(len(lengths), total)
+        for name, note in (notes or {}).items():
+            (partial / f"{name}.json").write_text(json.dumps(note), encoding="utf-8")
+        (partial / "index.json").write_text(json.dumps({"width": width, "lengths": lengths}), encoding="utf-8")
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Ragged(folder)
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise KnownError(
+            "sound_unreadable", f"{path} cannot be read: {error.strerror}.", "Check the data folder and its table."
+        ) from error
+    return (path.as_posix(), status.st_size, status.st_mtime_ns)
+
+
+def _key(*parts: object) -> str:
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=12).hexdigest()

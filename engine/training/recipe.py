@@ -1,0 +1,305 @@
+"""A training from its configuration: data -> captions -> cached features -> the sets that ``train`` wants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine import paths
+from engine.encoders import cnn10, frontend
+from engine.encoders.text import TextEncoder
+from engine.errors import KnownError
+from engine.training import data, features
+from engine.training.audio_cache import AudioCache
+from engine.training.captions import CaptionOptions, CaptionWriter, join
+from engine.training.config import TrainConfig
+from engine.training.scenes import SceneOptions, Scenes
+from engine.training.train import EvalSet, Indices, Rows, TrainSet
+
+FRONTENDS = {"panns": frontend.PANNS, "aisfx": frontend.AISFX, "koh_chng": frontend.KOH_CHNG}
+CNNS = {"panns": cnn10.PANNS_CNN10, "aisfx": cnn10.AISFX_CNN10}
+
+RELEVANT_TAG = 0.3
+"""A tag at least this probable counts as true of a sound when tags are the queries."""
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The frozen encoders: a CNN's ``weights`` in safetensors, its front end and shape, and a text encoder's folder."""
+
+    weights: Path
+    text: Path
+    frontend: Literal["panns", "aisfx", "koh_chng"] = "aisfx"
+    cnn: Literal["panns", "aisfx"] = "aisfx"
+    max_tokens: int = 64
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What to train on.
+
+    ``kind`` ``"manifest"``: ``table`` of ``engine.training.data.load_manifest``, splits ``train`` and ``val``.
+    ``"clotho"``: ``audio`` is the folder of Clotho v2.1, splits ``development`` and ``validation``.
+    ``"captioned"`` and ``"audiocaps"``: ``table`` with ``audio``, and ``val_table`` with ``val_audio``.
+    ``queries`` is a table ``caption, file_name`` over the validation sounds of a manifest.
+    """
+
+    kind: Literal["manifest", "clotho", "captioned", "audiocaps"]
+    table: Path | None = None
+    audio: Path | None = None
+    val_table: Path | None = None
+    val_audio: Path | None = None
+    queries: Path | None = None
+
+
+@dataclass(frozen=True)
+class TeacherConfig:
+    """A tagging teacher: an ONNX model, the file with a label a line, and its sample rate."""
+
+    model: Path
+    labels: Path
+    sample_rate_hz: int = 32_000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole training, as ``foundsound train --config`` reads it.
+
+    ``captions_per_clip`` captions are written for each sound of a manifest, ``captions_per_scene`` for each scene.
+    """
+
+    data: DataConfig
+    encoders: EncoderConfig
+    teacher: TeacherConfig | None = None
+    captions: CaptionOptions = field(default_factory=CaptionOptions)
+    captions_per_clip: int = 8
+    captions_per_scene: int = 3
+    scenes: SceneOptions | None = None
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+_NO_ROWS: Indices = np.zeros(0, dtype=np.int64)
+
+Report = Callable[[str, int, int], None]
+"""Called with (what is being computed, done, total)."""
+
+
+class CaptionBook:
+    """Numbers captions as they come, each distinct one once."""
+
+    def __init__(self) -> None:
+        self.captions: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def add(self, captions: Sequence[str]) -> Indices:
+        """The numbers of captions."""
+        for caption in captions:
+            if caption not in self._numbers:
+                self._numbers[caption] = len(self.captions)
+                self.captions.append(caption)
+        return np.array([self._numbers[caption] for caption in captions], dtype=np.int64)
+
+
+def prepare(recipe: Recipe, cache: Path, report: Report | None = None) -> tuple[TrainSet, dict[str, EvalSet]]:
+    """Everything ``engine.training.train.train`` needs; features are computed where the cache lacks them.
+
+    Raises:
+        KnownError: for data, weights or fields that are missing or wrong.
+    """
+    book = CaptionBook()
+    builder = _Builder(recipe, cache, report)
+    if recipe.data.kind == "manifest":
+        return builder.manifest(book)
+    return builder.captioned(book)
+
+
+class _Builder:
+    def __init__(self, recipe: Recipe, cache: Path, report: Report | None) -> None:
+        self.recipe = recipe
+        self.cache = cache
+        self.report = report
+        self.text = TextEncoder.load(recipe.encoders.text, recipe.encoders.max_tokens)
+
+    def manifest(self, book: CaptionBook) -> tuple[TrainSet, dict[str, EvalSet]]:
+        recipe = self.recipe
+        table = _given(recipe.data.table, "data.table")
+        clips = data.load_manifest(table)
+        learned = [index for index, clip in enumerate(clips) if clip.split == "train"]
+        held_out = [index for index, clip in enumerate(clips) if clip.split == "val"]
+        writer = CaptionWriter(recipe.captions, self.text.tokenizer.get_vocab())  # type: ignore[attr-defined]
+        names = [writer.clean_name(clip.name) for clip in clips]
+        captions = [_NO_ROWS for _ in clips]
+        for index in learned:
+            captions[index] = self._write(writer, clips[index], book, index)
+        groups = _groups([name if writer.is_about_sound(name) else "" for name in names])
+        weights = _weights(groups, [bool(len(rows)) for rows in captions])
+        files = features.Files([clip.path for clip in clips])
+        sounds: list[features.Sounds] = [files]
+        if recipe.scenes is not None:
+            sources = [clips[index] for index in learned]
+            names = [str(clip.path.relative_to(table.parent)) for clip in sources]
+            audio = AudioCache.build(self.cache / "audio", table.parent, names, 44_100)
+            scenes = Scenes(audio, weights[learned], recipe.scenes)
+            sounds.append(scenes)
+            captions += [self._write_scene(writer, sources, scenes, book, index) for index in range(len(scenes))]
+            alone = [groups[learned[each.first]] if each.second is None else -1 for each in scenes.recipes]
+            groups = np.concatenate([groups, np.array(alone, dtype=np.int64)])
+            weights = np.concatenate([weights, np.full(len(scenes), weights.mean())])
+        labels, tag_logits = self._teach(sounds)
+        wordings = [book.add(writer.phrases.get(label, ())) for label in labels]
+        queries = self._queries(writer, [clips[index] for index in held_out], book)
+        states = features.token_states(book.captions, self.text, self.cache, self._progress("token states"))
+        frames = self._frames(sounds)
+        validation = {
+            name: EvalSet(frames, states, np.array(held_out), rows, relevant)
+            for name, (rows, relevant) in queries.items()
+        }
+        return TrainSet(frames, states, captions, groups, weights, tag_logits, wordings), validation
+
+    def captioned(self, book: CaptionBook) -> tuple[TrainSet, dict[str, EvalSet]]:
+        settings = self.recipe.data
+        if settings.kind == "clotho":
+            root = _given(settings.audio, "data.audio")
+            clips, held_out = data.load_clotho(root, "development"), data.load_clotho(root, "validation")
+        else:
+            load = data.load_audiocaps if settings.kind == "audiocaps" else data.load_captioned
+            clips = load(_given(settings.table, "data.table"), _given(settings.audio, "data.audio"))
+            held_out = load(_given(settings.val_table, "data.val_table"), _given(settings.val_audio, "data.val_audio"))
+        captions = [book.add(clip.captions) for clip in clips]
+        sounds: list[features.Sounds] = [features.Files([clip.path for clip in clips])]
+        _, tag_logits = self._teach(sounds)
+        wanted = data.RetrievalSet.of_clips(held_out)
+        rows = book.add(wanted.captions)
+        states = features.token_states(book.captions, self.text, self.cache, self._progress("token states"))
+        frames = self._frames([*sounds, features.Files(wanted.files)])
+        places = len(clips) + np.arange(len(wanted.files))
+        validation = {"val": EvalSet(frames, states, places, rows, relevance(wanted))}
+        groups = np.full(len(clips), -1, dtype=np.int64)
+        return TrainSet(frames, states, captions, groups, np.ones(len(clips)), tag_logits), validation
+
+    def _write(self, writer: CaptionWriter, clip: data.TaggedClip, book: CaptionBook, index: int) -> Indices:
+        rng = np.random.default_rng((self.recipe.train.seed, 1, index))
+        drawn = (writer.draw(clip, rng) for _ in range(self.recipe.captions_per_clip))
+        return book.add([caption for caption in drawn if caption])
+
+    def _write_scene(
+        self,
+        writer: CaptionWriter,
+        clips: Sequence[data.TaggedClip],
+        scenes: Scenes,
+        book: CaptionBook,
+        index: int,
+    ) -> Indices:
+        rng = np.random.default_rng((self.recipe.train.seed, 2, index))
+        made = scenes.recipes[index]
+        captions = []
+        for _ in range(self.recipe.captions_per_scene):
+            caption = writer.draw(clips[made.first], rng)
+            if made.second is not None:
+                second = writer.draw(clips[made.second], rng)
+                caption = join(caption, second, rng, made.in_turn) if caption and second else ""
+            if caption:
+                captions.append(caption)
+        return book.add(captions)
+
+    def _queries(
+        self, writer: CaptionWriter, clips: Sequence[data.TaggedClip], book: CaptionBook
+    ) -> dict[str, tuple[Indices, NDArray[np.bool_]]]:
+        """Validation queries: written by hand, where given; the sounds' cleaned names; everyday wordings of tags."""
+        files = [clip.path for clip in clips]
+        pairs = {"names": [], "tags": []}  # type: dict[str, list[tuple[str, Path]]]
+        for clip in clips:
+            name = writer.clean_name(clip.name)
+            if writer.is_about_sound(name):
+                pairs["names"].append((name, clip.path))
+            for label, probability in clip.tags:
+                if probability >= RELEVANT_TAG and label in writer.phrases:
+                    pairs["tags"].append((writer.phrases[label][0], clip.path))
+        found = {name: data.RetrievalSet.of_pairs(each, files) for name, each in pairs.items()}
+        if self.recipe.data.queries is not None:
+            table = _given(self.recipe.data.table, "data.table")
+            written = data.load_queries(self.recipe.data.queries, table.parent)
+            by_hand = [
+                (caption, written.files[index])
+                for caption, relevant in zip(written.captions, written.relevant, strict=True)
+                for index in relevant
+            ]
+            found["queries"] = data.RetrievalSet.of_pairs(by_hand, files)
+        result = {}
+        for name, each in found.items():
+            order = [each.files.index(path) for path in files]
+            result[name] = (book.add(each.captions), relevance(each)[:, order])
+        return result
+
+    def _teach(self, sounds: Sequence[features.Sounds]) -> tuple[list[str], NDArray[np.float32] | None]:
+        teacher = self.recipe.teacher
+        if teacher is None:
+            return [], None
+        labels = [line.strip() for line in teacher.labels.read_text(encoding="utf-8").splitlines() if line.strip()]
+        report = self._progress("teacher")
+        parts = [
+            features.tag_logits(each, teacher.model, teacher.sample_rate_hz, self.cache, report) for each in sounds
+        ]
+        return labels, np.concatenate(parts)
+
+    def _frames(self, sounds: Sequence[features.Sounds]) -> Rows:
+        encoders = self.recipe.encoders
+        front = frontend.LogMel(FRONTENDS[encoders.frontend])
+        cnn = cnn10.Cnn(CNNS[encoders.cnn])
+        try:
+            weights = {name: value.float() for name, value in load_file(encoders.weights).items()}
+            weights.pop("frontend.mel", None)
+            cnn.load_state_dict({**_counters(cnn), **weights})
+        except (OSError, RuntimeError) as error:
+            raise KnownError(
+                "weights_broken", f"{encoders.weights} does not fit {encoders.cnn}: {error}", "Name the right file."
+            ) from error
+        report = self._progress("audio frames")
+        return features.View.joined([features.cnn_frames(each, front, cnn, self.cache, report) for each in sounds])
+
+    def _progress(self, what: str) -> features.Progress | None:
+        report = self.report
+        return None if report is None else lambda done, total: report(what, done, total)
+
+
+def relevance(queries: data.RetrievalSet) -> NDArray[np.bool_]:
+    """(captions, files) mask of the files that each caption describes."""
+    mask = np.zeros((len(queries.captions), len(queries.files)), dtype=np.bool_)
+    for row, columns in zip(mask, queries.relevant, strict=True):
+        row[list(columns)] = True
+    return mask
+
+
+def default_queries() -> Path:
+    """The queries written by hand for the validation sounds."""
+    return paths.resources() / "evaluation" / "val_queries.csv"
+
+
+def _groups(names: Sequence[str]) -> Indices:
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) if name else -1 for name in names], dtype=np.int64)
+
+
+def _weights(groups: Indices, captioned: Sequence[bool]) -> NDArray[np.float64]:
+    """A sound is drawn less the more takes of it there are, and not at all without a caption."""
+    sizes = Counter(groups.tolist())
+    shares = [0.5 if group < 0 else sizes[group] ** -0.5 for group in groups.tolist()]
+    return np.array(shares) * np.array(captioned)
+
+
+def _counters(cnn: cnn10.Cnn) -> dict[str, Tensor]:
+    return {name: value for name, value in cnn.state_dict().items() if name.endswith("num_batches_tracked")}
+
+
+def _given(path: Path | None, name: str) -> Path:
+    if path is None:
+        raise KnownError("config_invalid", f"The configuration lacks {name}.", "Name a path there.")
+    return path

@@ -1,0 +1,370 @@
+"""A pool of processes that decode: native decoders crash and hang on bad files, and then cost one file, not the app.
+
+Each worker process has a thread here that hands it jobs and takes in what it sends; all threads share one desk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import traceback
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+
+from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
+from engine.errors import KnownError
+
+log = logging.getLogger(__name__)
+
+NICENESS = 10
+START_LIMIT_S = 120.0
+# Jobs that wait here cost nothing; too few would leave the workers idle between two polls where files are short.
+JOBS_AHEAD = 64
+
+_SIGN_OF_LIFE_S = 0.25
+_EXIT_LIMIT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to decode, or only to hash."""
+
+    job_id: int
+    path: Path
+    hash_only: bool = False
+
+
+Result = Block | SoundInfo | bytes | KnownError
+Message = tuple[int, Result]
+"""A job's id and a part of its result. SoundInfo, bytes (the hash) and KnownError end the job, Blocks come before."""
+
+
+class DecodePool:
+    """Decodes files in worker processes, which start with the first job and end with ``close`` or with this process.
+
+    Use from one thread.
+
+    Args:
+        options: What the encoder wants.
+        workers: Number of processes.
+        time_limit_s: A worker that shows no sign of life for so long is killed, and its file fails.
+        buffer_s: Seconds of decoded audio kept for ``poll``; beyond that, the workers wait.
+    """
+
+    def __init__(
+        self, options: DecodeOptions, workers: int, time_limit_s: float = 60.0, buffer_s: float = 240.0
+    ) -> None:
+        self._options = options
+        self._workers = workers
+        self._time_limit_s = time_limit_s
+        self._buffer_s = buffer_s
+        self._open()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job. Jobs start in order; the results of several are mixed."""
+        self._desk.submit(job)
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs submitted whose end ``poll`` has not returned yet."""
+        return self._desk.in_flight
+
+    @property
+    def capacity(self) -> int:
+        """How many more jobs are of use now, to keep the workers busy until the next poll."""
+        return max(0, self._workers * JOBS_AHEAD - self._desk.undecoded)
+
+    def poll(self, timeout_s: float) -> list[Message]:
+        """What has arrived, the parts of each job in order; waits at most ``timeout_s`` for the first.
+
+        Errors of a file are messages: those of ``decode``, and ``sound_timeout`` and ``sound_crashed``.
+
+        Raises:
+            RuntimeError: Worker processes cannot be started: a bug, or a broken installation.
+        """
+        return self._desk.collect(timeout_s)
+
+    def forget(self) -> None:
+        """Drop the jobs in flight, running or not, with their results; new jobs may be submitted."""
+        self.close()
+        self._open()
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing. Again is harmless."""
+        self._finish()
+
+    def worker_pids(self) -> list[int]:
+        """Process ids of the workers that run now."""
+        return [pid for line in self._lines if (pid := line.pid) is not None]
+
+    def _open(self) -> None:
+        self._desk = _Desk(round(self._buffer_s * self._options.sample_rate_hz))
+        self._lines = [_Line(self._desk, self._options, self._time_limit_s) for _ in range(self._workers)]
+        # Also runs when the pool is dropped without close(), and at the interpreter's exit.
+        self._finish = weakref.finalize(self, _finish, self._desk, self._lines)
+
+
+def _finish(desk: _Desk, lines: list[_Line]) -> None:
+    desk.close()
+    for line in lines:
+        line.kill()
+    for line in lines:
+        if line.thread is not threading.current_thread():  # where garbage is collected is not ours to choose
+            line.thread.join()
+
+
+class _Desk:
+    """Where the pool leaves jobs and the threads of the workers leave results."""
+
+    def __init__(self, buffer_samples: int) -> None:
+        self._changed = threading.Condition()
+        self._jobs: deque[Job] = deque()
+        self._results: list[Message] = []
+        self._buffer_samples = buffer_samples
+        self._buffered = 0
+        self._idle = 0
+        self._failure: BaseException | None = None
+        self.processes = threading.Lock()  # multiprocessing does not expect several threads to start and join
+        self.closed = False
+        self.in_flight = 0
+        self.undecoded = 0
+
+    def submit(self, job: Job) -> None:
+        with self._changed:
+            if self.closed:
+                raise RuntimeError("The pool is closed.")
+            self._jobs.append(job)
+            self.in_flight += 1
+            self.undecoded += 1
+            self._changed.notify_all()
+
+    def collect(self, timeout_s: float) -> list[Message]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._results or self._failure or self.closed, timeout_s)
+            if self._failure is not None:
+                raise RuntimeError("Decoding failed for another reason than a file.") from self._failure
+            results, self._results, self._buffered = self._results, [], 0
+            self.in_flight -= sum(not isinstance(result, Block) for _, result in results)
+            self._changed.notify_all()
+            return results
+
+    def next_job(self) -> Job | None:
+        """Wait for a job for an idle worker; None when the pool is closed."""
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._jobs or self.closed)
+            self._idle -= 1
+            return None if self.closed else self._jobs.popleft()
+
+    def job_ahead(self) -> Job | None:
+        """A job for a busy worker to go on with at once, if none is idle to take it."""
+        with self._changed:
+            return self._jobs.popleft() if self._jobs and not self._idle and not self.closed else None
+
+    def deliver(self, job_id: int, result: Result) -> None:
+        """Leave a result, once there is room for it."""
+        with self._changed:
+            if isinstance(result, Block):
+                self._changed.wait_for(lambda: self._buffered < self._buffer_samples or self.closed)
+                self._buffered += len(result.waveform)
+            else:
+                self.undecoded -= 1
+            self._results.append((job_id, result))
+            self._changed.notify_all()
+
+    def fail(self, error: BaseException) -> None:
+        with self._changed:
+            self._failure = error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+
+class _Line:
+    """A worker process, replaced when it dies, and the thread that talks to it."""
+
+    def __init__(self, desk: _Desk, options: DecodeOptions, time_limit_s: float) -> None:
+        self._desk = desk
+        self._options = options
+        self._time_limit_s = time_limit_s
+        self._jobs: deque[Job] = deque()  # the first is being decoded
+        self._sent = 0
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+        self.thread = threading.Thread(target=self._run, name="decode", daemon=True)
+        self.thread.start()
+
+    @property
+    def pid(self) -> int | None:
+        process = self._process
+        return process.pid if process else None
+
+    def kill(self) -> None:
+        """End the process, from any thread; this line's thread then finds the connection closed."""
+        with self._desk.processes:
+            if self._process:
+                self._process.kill()
+
+    def _run(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # the workers inherit it, so Ctrl+C leaves them alone from their start
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            while (job := self._desk.next_job()) is not None:
+                self._jobs.append(job)
+                self._replace_if_dead()
+                while self._jobs and not self._desk.closed:
+                    self._go_on()
+        except Exception as error:
+            self._desk.fail(error)
+        finally:
+            self._end_process()
+
+    def _go_on(self) -> None:
+        """Hand over what can be handed over, and take in one message."""
+        job = self._jobs[0]
+        if self._connection is None:
+            self._start_process()
+            return
+        if len(self._jobs) == 1 and (ahead := self._desk.job_ahead()) is not None:
+            self._jobs.append(ahead)
+        try:
+            while self._sent < len(self._jobs):
+                self._connection.send(self._jobs[self._sent])
+                self._sent += 1
+            alive = self._connection.poll(self._time_limit_s)
+            result = self._connection.recv() if alive else None
+        except (EOFError, OSError):
+            if not self._desk.closed:
+                exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
+                log.warning("The decoder ended with exit code %s on %s", exit_code, job.path)
+                self._finish_job(_crashed(job.path))
+            return
+        if not alive:
+            self._end_process()
+            self._finish_job(_timed_out(job.path, self._time_limit_s))
+        elif isinstance(result, Block):
+            self._desk.deliver(job.job_id, result)
+        elif isinstance(result, str):
+            log.error("A bug showed while decoding %s\n%s", job.path, result)
+            self._finish_job(_crashed(job.path))
+        elif result is not None:
+            self._finish_job(result)
+
+    def _finish_job(self, result: Result) -> None:
+        job = self._jobs.popleft()
+        self._sent = max(0, self._sent - 1)
+        self._desk.deliver(job.job_id, result)
+
+    def _start_process(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        with self._desk.processes:
+            if self._desk.closed:
+                return
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=_work, args=(theirs, self._options), name="decode", daemon=True)
+            self._process.start()
+            theirs.close()
+        self._sent = 0
+        try:
+            started = self._connection.poll(START_LIMIT_S) and self._connection.recv() is None
+        except (EOFError, OSError):
+            started = False
+        if not started and not self._desk.closed:
+            raise RuntimeError(f"A decoder did not start: exit code {self._end_process(patience_s=_EXIT_LIMIT_S)}.")
+
+    def _replace_if_dead(self) -> None:
+        """A worker that died while it had nothing to do costs no file."""
+        with self._desk.processes:
+            dead = self._process is not None and not self._process.is_alive()
+        if dead:
+            self._end_process()
+
+    def _end_process(self, patience_s: float = 0.0) -> int | None:
+        """Exit code of the process: its own if it ends within ``patience_s``, else that of being killed."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        with self._desk.processes:
+            process, self._process = self._process, None
+            if process is None:
+                return None
+            process.join(patience_s)
+            process.kill()
+            process.join()
+            exit_code = process.exitcode
+            process.close()
+            return exit_code
+
+
+def _crashed(path: Path) -> KnownError:
+    return KnownError(
+        "sound_crashed", f"{path} made the decoder crash.", "Open it in an audio editor and save it again."
+    )
+
+
+def _timed_out(path: Path, limit_s: float) -> KnownError:
+    return KnownError(
+        "sound_timeout",
+        f"{path} was given up: nothing could be read from it for {limit_s:g} seconds.",
+        "Check the disk or the connection to it; or open it in an audio editor and save it again.",
+    )
+
+
+def _work(connection: Connection, options: DecodeOptions) -> None:
+    """Life of a worker process: answer jobs until the connection closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    connection.send(None)
+    # Bugs are sent, so what remains is the chatter of native decoders about damaged files.
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    last = time.monotonic()
+
+    def alive() -> None:
+        nonlocal last
+        if time.monotonic() - last > _SIGN_OF_LIFE_S:
+            connection.send(None)
+            last = time.monotonic()
+
+    with contextlib.suppress(EOFError, OSError):  # the pool is gone, and so is the reason to go on
+        while True:
+            job: Job = connection.recv()
+            for result in _results(job, options, alive):
+                connection.send(result)
+                last = time.monotonic()
+
+
+def _results(job: Job, options: DecodeOptions, alive: Callable[[], None]) -> Iterator[Result | str]:
+    """What becomes of a job; for a bug, its traceback."""
+    try:
+        if job.hash_only:
+            yield hash_file(job.path, alive)
+        else:
+            yield from decode(job.path, options, alive)
+    except KnownError as error:
+        yield error
+    except Exception:
+        yield traceback.format_exc()
+
+
+def _end_with_parent() -> None:
+    """End even in the midst of a decoder when the app is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

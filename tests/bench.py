@@ -1,0 +1,205 @@
+"""Speed, printed not asserted: ``make bench`` (or ``python -m tests.bench --help``).
+
+Figures of a machine are only comparable with figures of the same machine, so index speed also stands as a ratio to
+the bare CNN's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+RATE_HZ = 48_000
+
+WINDOW = """
+import time
+from pathlib import Path
+from desktop.app import App
+app = App([], library=Path({library!r}), start_engine=False)
+app.window.show()
+while not app.painted:
+    app.qt.processEvents()
+"""
+
+FIRST_SEARCH = """
+import queue
+from pathlib import Path
+from engine import messages as m
+from engine.packs import DEFAULT_PACK
+from engine.service import Engine
+events = queue.Queue()
+engine = Engine(Path({library!r}), DEFAULT_PACK, events.put)
+engine.start()
+engine.send(m.Search(1, "glass breaking"))
+while not isinstance(event := events.get(), m.SearchDone):
+    assert not isinstance(event, m.EngineStopped), event
+engine.close()
+"""
+
+
+def main() -> None:
+    """Run every measurement and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sounds", type=Path, help="index this folder instead of made-up sounds")
+    parser.add_argument("--minutes", type=float, default=60.0, help="length of the made-up sounds, all together")
+    arguments = parser.parse_args()
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        sounds = arguments.sounds or _make_sounds(root / "sounds", arguments.minutes * 60.0)
+        library = root / "library.foundsound"
+        cnn = _cnn_speed()
+        print(f"CNN alone                  {cnn:8.0f} x real time")
+        _index(sounds, library, cnn)
+        _time_to_first_search(library)
+        _time_to_window(library)
+        _caption_latency()
+        for segments in (100_000, 1_000_000):
+            _search_latency(segments)
+
+
+def _make_sounds(folder: Path, seconds: float) -> Path:
+    """Noise bursts as a library has them: many short files, some long, five formats."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    made, index = 0.0, 0
+    while made < seconds:
+        duration = float(rng.choice([0.4, 1.5, 3.0, 8.0, 30.0, 120.0], p=[0.2, 0.25, 0.2, 0.2, 0.1, 0.05]))
+        samples = rng.standard_normal((int(duration * RATE_HZ), 2)).astype(np.float32) * 0.1
+        suffix, subtype = [
+            ("wav", "PCM_24"),
+            ("wav", "PCM_16"),
+            ("flac", "PCM_16"),
+            ("ogg", "VORBIS"),
+            ("opus", "OPUS"),
+        ][index % 5]
+        soundfile.write(
+            folder / f"{index:05}.{suffix}",
+            samples,
+            RATE_HZ,
+            subtype=subtype,
+            format="OGG" if suffix == "opus" else None,
+        )
+        made, index = made + duration, index + 1
+    return folder
+
+
+def _cnn_speed() -> float:
+    from engine.encoders.encoder import Encoder
+    from engine.packs import find_pack
+
+    encoder = Encoder.load(find_pack())
+    waveforms = [np.random.default_rng(i).standard_normal(441_000).astype(np.float32) for i in range(8)]
+    encoder.frames(waveforms)
+    return 80.0 / min(_seconds(lambda: encoder.frames(waveforms)) for _ in range(3))
+
+
+def _index(sounds: Path, library: Path, cnn: float) -> None:
+    command = [sys.executable, "-m", "engine", "index", str(sounds), "--library", str(library)]
+    started = time.perf_counter()
+    output, rss = _run(command)
+    elapsed = time.perf_counter() - started
+    audio_min = float(output.split("(")[1].split(" min")[0])
+    speed = audio_min * 60.0 / elapsed
+    print(f"index, whole process       {speed:8.0f} x real time ({speed / cnn:.2f} of the CNN alone), RSS {rss:.0f} MB")
+    print(f"  {output.strip()}")
+
+
+def _time_to_first_search(library: Path) -> None:
+    command = [sys.executable, "-c", FIRST_SEARCH.format(library=str(library))]
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        _, rss = _run(command)
+        times.append(time.perf_counter() - started)
+    print(f"time to first search       {np.median(times):8.2f} s (process start to hits), RSS {rss:.0f} MB")
+
+
+def _time_to_window(library: Path) -> None:
+    command = [sys.executable, "-c", WINDOW.format(library=str(library))]
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        _, rss = _run(command)
+        times.append(time.perf_counter() - started)
+    print(
+        f"time to window             {np.median(times):8.2f} s (process start to first paint and exit), RSS {rss:.0f} MB"
+    )
+
+
+def _caption_latency() -> None:
+    from engine.encoders.encoder import Encoder
+    from engine.packs import find_pack
+
+    encoder = Encoder.load(find_pack())
+    times = [_seconds(lambda: encoder.text_vectors(["a heavy wooden door creaks open slowly"])) for _ in range(60)][10:]
+    print(f"caption -> vector          {_quantiles(times)}")
+
+
+def _search_latency(segments: int) -> None:
+    from engine.store.vectors import VectorIndex
+
+    rng = np.random.default_rng(0)
+    index = VectorIndex(192)
+    for start in range(0, segments, 100_000):
+        vectors = _unit(rng.standard_normal((100_000, 192), dtype=np.float32))
+        contents = np.arange(start, start + 100_000) // 3
+        zeros = np.zeros(100_000)
+        index.append(contents, zeros, zeros + 10.0, vectors)
+    queries = _unit(rng.standard_normal((60, 192), dtype=np.float32))
+    times = [_seconds(lambda query=query: index.search(query, 100)) for query in queries][10:]  # type: ignore[misc]
+    print(f"search {segments:9,} segments  {_quantiles(times)}")
+
+
+def _run(command: list[str]) -> tuple[str, float]:
+    """Standard output and peak resident set in MB of a whole process, its children included."""
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    with tempfile.TemporaryFile() as out:
+        process = subprocess.Popen(command, stdout=out, env=environment)
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, _resident_mb(process.pid))
+            time.sleep(0.02)
+        out.seek(0)
+        if process.returncode:
+            raise SystemExit(f"{command} failed")
+        return out.read().decode(), peak
+
+
+def _resident_mb(pid: int) -> float:
+    try:
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return float(line.split()[1]) / 1024.0
+    except OSError:
+        pass
+    return 0.0
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    normalised: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normalised
+
+
+def _quantiles(times: list[float]) -> str:
+    return f"p50 {np.quantile(times, 0.5) * 1e3:6.1f} ms, p95 {np.quantile(times, 0.95) * 1e3:6.1f} ms"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""The text encoder from a local Hugging Face folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import RobertaConfig, RobertaModel
+
+from engine.encoders.text import TextEncoder
+from engine.errors import KnownError
+from tests.tiny_pack import make_text_folder
+
+
+def test_batch_rows_equal_single_runs(tmp_path: Path) -> None:
+    encoder = TextEncoder.load(make_text_folder(tmp_path))
+    captions = ["a dog barking", "rain", "glass breaking bell door"]
+    with torch.inference_mode():
+        states, lengths = encoder(captions)
+        assert states.shape == (3, 4, encoder.width)
+        assert lengths.tolist() == [3, 1, 4]
+        for row, caption in enumerate(captions):
+            alone, length = encoder([caption])
+            torch.testing.assert_close(states[row, : length[0]], alone[0], atol=1e-5, rtol=1e-4)
+
+
+def test_long_captions_are_cut_to_what_the_model_takes(tmp_path: Path) -> None:
+    folder = make_text_folder(tmp_path)
+    assert TextEncoder.load(folder, max_tokens=7)(["dog " * 10_000])[1].tolist() == [7]
+    assert TextEncoder.load(folder, max_tokens=10_000)(["dog " * 10_000])[1].tolist() == [40]
+
+
+def test_emoji_and_unknown_words_have_states(tmp_path: Path) -> None:
+    states, lengths = TextEncoder.load(make_text_folder(tmp_path))(["🐕🔊", "qwertz"])
+    assert torch.isfinite(states).all()
+    assert (lengths > 0).all()
+
+
+def test_roberta_loads_too(tmp_path: Path) -> None:
+    folder = make_text_folder(tmp_path)
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=10, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=40, pad_token_id=0,
+    )  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config.to_dict()))
+    weights = RobertaModel(config, add_pooling_layer=False).state_dict()
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
+    states, _ = TextEncoder.load(folder, max_tokens=30)(["a dog", "rain"])
+    assert states.shape == (2, 2, 16)
+
+
+@pytest.mark.parametrize("damage", ["missing_weight", "wrong_shape", "truncated", "no_tokenizer"])
+def test_damage_is_a_known_error(tmp_path: Path, damage: str) -> None:
+    folder = make_text_folder(tmp_path)
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    if damage == "missing_weight":
+        del weights["encoder.layer.0.output.dense.weight"]
+        save_file(weights, path)
+    elif damage == "wrong_shape":
+        save_file({**weights, "embeddings.word_embeddings.weight": torch.zeros(3, 16)}, path)
+    elif damage == "truncated":
+        path.write_bytes(path.read_bytes()[:-100])
+    else:
+        (folder / "tokenizer.json").unlink()
+    with pytest.raises(KnownError) as caught:
+        TextEncoder.load(folder)
+    assert caught.value.kind == "pack_broken"

@@ -1,0 +1,229 @@
+"""The command line, on a tiny pack and real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from engine.__main__ import main
+from tests.tiny_pack import make_pack
+
+RATE_HZ = 16_000
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_pack(tmp_path_factory.mktemp("packs")).folder)
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    folder = tmp_path / "sounds"
+    (folder / "sub").mkdir(parents=True)
+    for index, name in enumerate(["bell.wav", "sub/rain.flac", "sub/door é🚪.ogg"]):
+        soundfile.write(
+            folder / name, np.random.default_rng(index).standard_normal(RATE_HZ * (index + 1)) * 0.1, RATE_HZ
+        )
+    soundfile.write(folder / "long.wav", np.random.default_rng(9).standard_normal(RATE_HZ * 47) * 0.1, RATE_HZ)
+    return folder
+
+
+class Cli:
+    """Runs commands in this process on one library and pack."""
+
+    def __init__(self, library: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.library = library
+        self._options = ["--library", str(library), "--pack", pack]
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main([*arguments, *self._options])
+        self.out, self.err = self._capsys.readouterr()
+        assert caught.value.code == expect, self.err
+        return self.out
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+@pytest.fixture
+def cli(tmp_path: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(tmp_path / "library.foundsound", pack, capsys)
+
+
+def test_index_then_search_then_status(cli: Cli, sounds: Path) -> None:
+    assert "4 indexed, 0 unchanged, 0 moved, 0 failed" in cli("index", str(sounds))
+    result = cli.json("search", "a dog barking", "--limit", "3")
+    assert result["caption"] == "a dog barking"
+    hits = result["hits"]
+    assert [hit["rank"] for hit in hits] == [1, 2, 3]
+    assert [hit["score"] for hit in hits] == sorted((hit["score"] for hit in hits), reverse=True)
+    assert all(set(hit) == {"rank", "path", "score", "start_s", "end_s"} for hit in hits)
+    assert all(Path(hit["path"]).is_file() and hit["start_s"] < hit["end_s"] for hit in hits)
+    status = cli.json("status")
+    assert status["counts"] == {"pending": 0, "indexed": 4, "failed": 0, "missing": 0}
+    assert status["segments"] == 3 + 9
+    assert status["failures"] == []
+    assert status["size_bytes"] == cli.library.stat().st_size
+
+
+def test_a_hit_in_a_long_sound_is_a_ten_second_window(cli: Cli, sounds: Path) -> None:
+    cli("index", str(sounds))
+    (long,) = [hit for hit in cli.json("search", "rain")["hits"] if hit["path"].endswith("long.wav")]
+    assert long["start_s"] % 5 == 0
+    assert long["end_s"] - long["start_s"] == pytest.approx(10 if long["start_s"] < 40 else 7)
+
+
+def test_captions_file_gives_one_object_a_line_in_order(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("index", str(sounds))
+    captions = [f"glass breaking {'bell ' * (index % 7)}".strip() for index in range(70)] + ["🐕", "x" * 10_000]
+    (tmp_path / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+    lines = cli("search", "--captions-file", str(tmp_path / "captions.txt"), "--json", "--by", "sound").splitlines()
+    assert [json.loads(line)["caption"] for line in lines] == captions
+    alone = cli.json("search", captions[5])
+    assert [hit["path"] for hit in json.loads(lines[5])["hits"]] == [hit["path"] for hit in alone["hits"]]
+
+
+def test_ranking_ignores_file_names(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("index", str(sounds))
+    before = [hit["score"] for hit in cli.json("search", "bell")["hits"]]
+    (sounds / "bell.wav").rename(sounds / "zzz.wav")
+    assert "1 moved" in cli("index", str(sounds))
+    assert [hit["score"] for hit in cli.json("search", "bell")["hits"]] == before
+
+
+def test_similar_finds_the_copy_first_and_leaves_itself_out(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    shutil.copy(sounds / "bell.wav", sounds / "sub" / "copy.wav")
+    cli("index", str(sounds))
+    result = cli.json("similar", str(sounds / "bell.wav"))
+    assert result["sound"] == str(sounds / "bell.wav")
+    assert [hit["rank"] for hit in result["hits"]] == [1, 2, 3, 4]
+    assert result["hits"][0]["path"] == str(sounds / "sub" / "copy.wav")
+    assert result["hits"][0]["score"] == pytest.approx(1.0, abs=1e-5)
+    outside = shutil.copy(sounds / "bell.wav", tmp_path / "outside.wav")
+    top = cli.json("similar", str(outside))["hits"][0]
+    assert top["score"] == pytest.approx(1.0, abs=1e-2)
+
+
+def test_a_second_run_does_only_what_changed(cli: Cli, sounds: Path) -> None:
+    cli("index", str(sounds))
+    assert "0 indexed, 4 unchanged, 0 moved, 0 failed" in cli("index", str(sounds))
+    soundfile.write(sounds / "bell.wav", np.random.default_rng(5).standard_normal(9_000) * 0.1, RATE_HZ)
+    shutil.copy(sounds / "sub" / "rain.flac", sounds / "rain copy.flac")
+    (sounds / "long.wav").unlink()
+    assert "2 indexed, 2 unchanged, 0 moved, 0 failed, 1 missing" in cli("index", str(sounds))
+    assert not any("long.wav" in hit["path"] for hit in cli.json("search", "rain")["hits"])
+
+
+def test_a_bad_file_is_reported_and_the_rest_goes_on(cli: Cli, sounds: Path) -> None:
+    (sounds / "bad.wav").write_text("This is a text.")
+    (sounds / "empty.mp3").touch()
+    out = cli("index", str(sounds))
+    assert "4 indexed" in out
+    assert "2 failed" in out
+    failures = {Path(item["path"]).name: item for item in cli.json("status")["failures"]}
+    assert failures["bad.wav"]["kind"] == "sound_unreadable"
+    assert failures["empty.mp3"]["kind"] == "sound_empty"
+    assert all(item["reason"] and item["hint"] for item in failures.values())
+    shutil.copy(sounds / "bell.wav", sounds / "bad.wav")
+    cli("index", str(sounds))
+    assert [Path(item["path"]).name for item in cli.json("status")["failures"]] == ["empty.mp3"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search"],
+        ["search", "a", "--captions-file", "f"],
+        ["search", "--captions-file", "f"],
+        ["search", "a", "--limit", "0"],
+        ["search", "a", "--by", "name"],
+        ["index"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_usage_exits_2(cli: Cli, arguments: list[str]) -> None:
+    cli(*arguments, expect=2)
+
+
+def test_known_errors_are_one_line_and_exit_1(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("search", "a dog", expect=1)
+    assert cli.err.count("\n") == 1
+    assert "foundsound index" in cli.err
+    cli("index", str(tmp_path / "nowhere"), expect=1)
+    assert "nowhere" in cli.err
+    cli("index", str(sounds / "bell.wav"), expect=1)
+    assert "not a folder" in cli.err
+    cli("index", str(sounds))
+    for caption in ("", "   \n"):
+        cli("search", caption, expect=1)
+        assert "empty" in cli.err
+    cli("search", "--captions-file", str(tmp_path / "none.txt"), "--json", expect=1)
+    cli("similar", str(tmp_path / "none.wav"), expect=1)
+    assert "none.wav" in cli.err
+    assert "Traceback" not in cli.err
+
+
+def test_an_unknown_pack_names_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["index", str(tmp_path), "--library", str(tmp_path / "l"), "--pack", "nonsense"])
+    assert caught.value.code == 1
+    assert "sfx-cnn10" in capsys.readouterr().err
+
+
+def test_another_pack_indexes_again_and_the_first_still_answers(
+    cli: Cli, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli("index", str(sounds))
+    before = cli.json("search", "rain")
+    other = Cli(cli.library, str(make_pack(tmp_path / "packs", "other", seed=3).folder), capsys)
+    assert "4 indexed" in other("index", str(sounds))
+    assert other.json("search", "rain") != before
+    assert cli.json("search", "rain") == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")
+def test_kill_9_in_the_middle_loses_at_most_a_step(cli: Cli, tmp_path: Path, pack: str) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for index in range(300):
+        noise = np.random.default_rng(index).standard_normal(RATE_HZ) * 0.1
+        soundfile.write(folder / f"{index}.wav", noise, RATE_HZ)
+    command = [sys.executable, "-m", "engine", "index", str(folder), "--library", str(cli.library), "--pack", pack]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if cli.library.exists() and _indexed(cli.library):
+            break
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = cli.json("status")["counts"]["indexed"]
+    assert kept > 0
+    out = cli("index", str(folder))
+    assert f"{300 - kept} indexed" in out
+    assert cli.json("status")["counts"] == {"pending": 0, "indexed": 300, "failed": 0, "missing": 0}
+
+
+def _indexed(library: Path) -> int:
+    import sqlite3
+
+    connection = sqlite3.connect(f"file:{library}?mode=ro", uri=True)
+    try:
+        return int(connection.execute("SELECT count(*) FROM sound WHERE state = 'indexed'").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()

@@ -1,0 +1,355 @@
+"""The pool decodes in other processes, and neither crashes nor hangs of theirs cost more than a file."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
+from engine.errors import KnownError
+from engine.workers import JOBS_AHEAD, NICENESS, DecodePool, Job, Message
+from tests.sounds import noise, write_sound, write_sparse, write_text
+
+OPTIONS = DecodeOptions(sample_rate_hz=8_000, block_samples=8_000)
+PATIENCE_S = 100.0
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+@pytest.fixture
+def pool() -> Iterator[DecodePool]:
+    pool = DecodePool(OPTIONS, workers=2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A sound that takes minutes to decode."""
+    return write_sparse(tmp_path / "endless.wav", 20 * 3600.0, 8_000)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def poll_until(pool: DecodePool, condition: Callable[[list[Message]], bool]) -> list[Message]:
+    """All messages until they satisfy a condition."""
+    messages: list[Message] = []
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition(messages):
+        assert time.monotonic() < deadline
+        messages += pool.poll(1.0)
+    return messages
+
+
+def run(pool: DecodePool, *jobs: Job) -> dict[int, list[Any]]:
+    """Submit jobs, wait for all of them, and sort their results by job."""
+    for job in jobs:
+        pool.submit(job)
+    results: dict[int, list[Any]] = {}
+    for job_id, result in poll_until(pool, lambda _: pool.in_flight == 0):
+        results.setdefault(job_id, []).append(result)
+    return results
+
+
+def ends(messages: list[Message], job_id: int) -> list[Any]:
+    return [result for number, result in messages if number == job_id and not isinstance(result, Block)]
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_results_are_those_of_decode(pool: DecodePool, tmp_path: Path) -> None:
+    jobs = [
+        Job(10 + i, write_sound(tmp_path / f"{i}.wav", noise(0.5 + i, seed=i, channels=1 + i % 2))) for i in range(6)
+    ]
+    results = run(pool, *jobs)
+    assert sorted(results) == [10, 11, 12, 13, 14, 15]
+    for job in jobs:
+        *blocks, info = decode(job.path, OPTIONS)
+        assert results[job.job_id][-1] == info
+        assert [block.index for block in results[job.job_id][:-1]] == list(range(len(blocks)))
+        for got, block in zip(results[job.job_id], blocks, strict=False):
+            np.testing.assert_array_equal(got.waveform, cast("Block", block).waveform)
+
+
+def test_hash_only(pool: DecodePool, tmp_path: Path) -> None:
+    path = write_sound(tmp_path / "a.wav", noise())
+    assert run(pool, Job(1, path, hash_only=True)) == {1: [hash_file(path)]}
+
+
+def test_a_bad_file_is_a_message(pool: DecodePool, tmp_path: Path) -> None:
+    good, bad = write_sound(tmp_path / "good.wav", noise()), write_text(tmp_path / "bad.wav")
+    results = run(pool, Job(1, bad), Job(2, good), Job(3, tmp_path / "gone.wav", hash_only=True))
+    assert [result.kind for result in results[1]] == ["sound_unreadable"]
+    assert isinstance(results[2][-1], SoundInfo)
+    assert [result.kind for result in results[3]] == ["sound_vanished"]
+
+
+def test_capacity_keeps_some_jobs_ahead(pool: DecodePool, tmp_path: Path) -> None:
+    assert (pool.capacity, pool.in_flight) == (2 * JOBS_AHEAD, 0)
+    path = write_sound(tmp_path / "a.wav", noise(0.01))
+    for i in range(2 * JOBS_AHEAD):
+        pool.submit(Job(i, path))
+    assert pool.in_flight == 2 * JOBS_AHEAD
+    wait_until(lambda: pool.capacity == 2 * JOBS_AHEAD)
+    assert pool.in_flight == 2 * JOBS_AHEAD  # decoded, not collected
+    poll_until(pool, lambda messages: len(messages) == 4 * JOBS_AHEAD)
+    assert pool.in_flight == 0
+
+
+def test_a_long_sound_does_not_hold_up_those_after_it(pool: DecodePool, endless: Path, tmp_path: Path) -> None:
+    short = write_sound(tmp_path / "a.wav", noise(0.1))
+    pool.submit(Job(0, endless))
+    for i in range(1, 20):
+        pool.submit(Job(i, short))
+    messages = poll_until(pool, lambda messages: all(ends(messages, i) for i in range(1, 20)))
+    assert not ends(messages, 0)
+
+
+def test_workers_wait_when_nobody_collects(tmp_path: Path) -> None:
+    pool = DecodePool(OPTIONS, workers=2, buffer_s=5)
+    endless = write_sparse(tmp_path / "endless.wav", 20 * 3600.0, 8_000)
+    short = write_sound(tmp_path / "a.wav", noise(0.1))
+    pool.submit(Job(0, endless))
+    for i in range(1, 1_000):
+        pool.submit(Job(i, short, hash_only=True))
+    wait_until(lambda: pool.capacity == 2 * JOBS_AHEAD - 1)  # the other worker hashed a thousand files meanwhile
+    for _ in range(3):
+        blocks = [result for _, result in pool.poll(PATIENCE_S) if isinstance(result, Block)]
+        assert 1 <= len(blocks) <= 5
+    pool.close()
+
+
+@posix_only
+def test_a_crash_costs_one_sound(endless: Path, tmp_path: Path) -> None:
+    pool = DecodePool(OPTIONS, workers=1)
+    jobs = [Job(i, write_sound(tmp_path / f"{i}.wav", noise(0.1, seed=i))) for i in range(1, 5)]
+    pool.submit(Job(0, endless))
+    for job in jobs:
+        pool.submit(job)
+    messages = poll_until(pool, lambda messages: bool(messages))
+    (pid,) = pool.worker_pids()
+    os.kill(pid, signal.SIGSEGV)
+    messages += poll_until(pool, lambda _: pool.in_flight == 0)
+    (error,) = ends(messages, 0)
+    assert error.kind == "sound_crashed"
+    assert str(endless) in error.detail
+    for job in jobs:
+        assert isinstance(ends(messages, job.job_id)[0], SoundInfo)
+    assert pool.worker_pids() != [pid]
+    pool.close()
+
+
+@posix_only
+def test_a_worker_that_dies_idle_costs_nothing(tmp_path: Path) -> None:
+    pool = DecodePool(OPTIONS, workers=1)
+    path = write_sound(tmp_path / "a.wav", noise())
+    run(pool, Job(1, path))
+    (pid,) = pool.worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    assert isinstance(run(pool, Job(2, path))[2][-1], SoundInfo)
+    assert pool.worker_pids() != [pid]
+    pool.close()
+
+
+@posix_only
+def test_a_hang_costs_one_sound(tmp_path: Path) -> None:
+    pool = DecodePool(OPTIONS, workers=1, time_limit_s=1.0)
+    path = write_sound(tmp_path / "a.wav", noise())
+    run(pool, Job(1, path))
+    (pid,) = pool.worker_pids()
+    os.kill(pid, signal.SIGSTOP)
+    results = run(pool, Job(2, path), Job(3, path))
+    assert [result.kind for result in results[2]] == ["sound_timeout"]
+    assert "1 second" in results[2][0].detail
+    assert isinstance(results[3][-1], SoundInfo)
+    if sys.platform == "linux":
+        assert not is_running(pid)
+    pool.close()
+
+
+def test_slow_work_is_no_hang(endless: Path) -> None:
+    """A block or a hash may take longer than the limit, as on a slow network drive, while reading goes on."""
+    limit_s = 1.0
+    pool = DecodePool(DecodeOptions(8_000, 10**10), workers=2, time_limit_s=limit_s)
+    pool.submit(Job(1, endless))
+    start = time.monotonic()
+    messages: list[Message] = []
+    while not messages and time.monotonic() - start < 4 * limit_s:
+        messages += pool.poll(0.1)
+    assert not [result for _, result in messages if isinstance(result, KnownError)]
+    pool.close()
+
+
+def test_a_bug_is_logged_with_its_traceback_and_costs_one_sound(
+    pool: DecodePool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = write_sound(tmp_path / "good.wav", noise())
+    with caplog.at_level(logging.ERROR):
+        results = run(pool, Job(1, cast("Path", "no Path")), Job(2, good))
+    assert [result.kind for result in results[1]] == ["sound_crashed"]
+    assert isinstance(results[2][-1], SoundInfo)
+    assert "AttributeError: 'str' object has no attribute" in caplog.text
+
+
+class Deadly:
+    """Options that end the process that unpickles them."""
+
+    sample_rate_hz = 8_000
+
+    def __reduce__(self) -> tuple[Callable[[int], None], tuple[int]]:
+        return os._exit, (3,)
+
+
+def test_workers_that_cannot_start_are_no_fault_of_a_file(tmp_path: Path) -> None:
+    pool = DecodePool(cast("DecodeOptions", Deadly()), workers=1)
+    pool.submit(Job(1, tmp_path / "a.wav"))
+    with pytest.raises(RuntimeError) as caught:
+        poll_until(pool, lambda _: False)
+    assert "exit code 3" in str(caught.value.__cause__)
+    pool.close()
+
+
+def test_forget_drops_what_runs_and_what_waits(pool: DecodePool, endless: Path, tmp_path: Path) -> None:
+    for i in range(10):
+        pool.submit(Job(i, endless))
+    poll_until(pool, lambda messages: bool(messages))
+    pids = pool.worker_pids()
+    pool.forget()
+    assert (pool.in_flight, pool.capacity) == (0, 2 * JOBS_AHEAD)
+    results = run(pool, Job(100, write_sound(tmp_path / "a.wav", noise())))
+    assert list(results) == [100]
+    assert not set(pids) & set(pool.worker_pids())
+    if sys.platform == "linux":
+        assert not any(is_running(pid) for pid in pids)
+
+
+@linux_only
+@pytest.mark.parametrize("state", ["unused", "starting", "idle", "decoding", "held back", "hanging"])
+def test_close_leaves_nothing_behind(endless: Path, tmp_path: Path, state: str) -> None:
+    threads, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+    pool = DecodePool(OPTIONS, workers=2, buffer_s=1 if state == "held back" else 240)
+    short = write_sound(tmp_path / "a.wav", noise(0.1))
+    if state == "starting":
+        pool.submit(Job(0, short))
+    elif state != "unused":
+        run(pool, *(Job(i, short) for i in range(30)))
+    if state in ("decoding", "held back", "hanging"):
+        for i in range(5):
+            pool.submit(Job(i, endless))
+        poll_until(pool, lambda messages: bool(messages))
+    pids = pool.worker_pids()
+    if state == "hanging":
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+    pool.close()
+    pool.close()
+    assert not any(is_running(pid) for pid in pids)
+    assert pool.worker_pids() == []
+    assert threading.active_count() == threads
+    gc.collect()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files + 1  # multiprocessing's resource tracker keeps one
+    assert pool.poll(PATIENCE_S) == []
+    with pytest.raises(RuntimeError):
+        pool.submit(Job(1, short))
+
+
+def test_a_pool_that_is_dropped_closes(tmp_path: Path) -> None:
+    threads = threading.active_count()
+    pool = DecodePool(OPTIONS, workers=2)
+    run(pool, Job(1, write_sound(tmp_path / "a.wav", noise())))
+    assert threading.active_count() == threads + 2
+    del pool
+    assert threading.active_count() == threads
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+from engine.decode import DecodeOptions
+from engine.workers import DecodePool, Job
+
+if __name__ == "__main__":
+    pool = DecodePool(DecodeOptions(8_000, 8_000), workers=2)
+    for i in range(20):
+        pool.submit(Job(i, Path(sys.argv[1])))
+    while len(pool.worker_pids()) < 2 or not pool.poll(0.1):
+        pass
+    print(*pool.worker_pids(), "torch" in sys.modules, flush=True)
+    if sys.argv[2] == "wait":
+        time.sleep(1000)
+"""
+
+
+def start_script(tmp_path: Path, sound: Path, what: str) -> subprocess.Popen[str]:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT, encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, str(script), str(sound), what],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_interpreter_ends_in_peace_though_the_pool_was_not_closed(endless: Path, tmp_path: Path) -> None:
+    process = start_script(tmp_path, endless, "end")
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (0, "")
+    first, second, torch_loaded = out.split()
+    assert torch_loaded == "False"
+    if sys.platform == "linux":
+        assert not is_running(int(first))
+        assert not is_running(int(second))
+
+
+@linux_only
+def test_workers_end_when_the_app_is_killed(endless: Path, tmp_path: Path) -> None:
+    with start_script(tmp_path, endless, "wait") as process:
+        assert process.stdout is not None
+        first, second, _ = process.stdout.readline().split()
+        assert is_running(int(first))
+        process.kill()
+        wait_until(lambda: not is_running(int(first)) and not is_running(int(second)))
+
+
+@linux_only
+def test_workers_are_modest(pool: DecodePool, tmp_path: Path) -> None:
+    """They ignore Ctrl+C, which the terminal sends to all; give way to others; and never load torch or SQLite."""
+    path = write_sound(tmp_path / "a.opus", noise(1.0, 48_000), 48_000)
+    run(pool, *(Job(i, path) for i in range(20)))
+    pids = pool.worker_pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGINT)
+        assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
+        loaded = Path(f"/proc/{pid}/maps").read_text()
+        assert "soundfile" in loaded or "sndfile" in loaded
+        assert "torch" not in loaded
+        assert "sqlite" not in loaded
+        assert "PySide6" not in loaded
+    run(pool, *(Job(i, path) for i in range(20)))
+    assert sorted(pool.worker_pids()) == sorted(pids)

@@ -1,0 +1,195 @@
+"""Stand-ins for the parts of the app that are slow or need hardware, and makers of sample data."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from PySide6.QtCore import QObject, Signal
+
+from desktop.audio_output import OutputDevice
+from desktop.player import Player, PlayerState
+from engine.errors import KnownError
+from engine.messages import EncoderReady, Event, Folder, Hit, LibraryOpened, LibraryStatus, Request, SoundState
+
+Answer = Callable[[Request], Sequence[Event]]
+
+
+class FakeEngine:
+    """Has the interface of ``engine.service.Engine`` and a thread of its own, and answers from a script.
+
+    Args:
+        on_event: Called on the fake's thread, as the real one does.
+        opening: Events at the start.
+        answers: For a type of request, the events that answer it.
+    """
+
+    def __init__(
+        self,
+        on_event: Callable[[Event], None],
+        opening: Sequence[Event] = (),
+        answers: dict[type, Answer] | None = None,
+    ) -> None:
+        self.requests: list[Request] = []
+        self.closed = False
+        self.thread = threading.Thread(target=self._run, name="fake engine", daemon=True)
+        self._on_event = on_event
+        self._opening = opening
+        self._answers = answers or {}
+        self._inbox: queue.Queue[Request | Event | None] = queue.Queue()
+
+    def start(self) -> None:
+        """Start the thread, which emits the opening events."""
+        self.thread.start()
+
+    def send(self, request: Request) -> None:
+        """Note a request and answer it on the thread."""
+        self.requests.append(request)
+        self._inbox.put(request)
+
+    def emit(self, event: Event) -> None:
+        """Emit an event on the fake's thread."""
+        self._inbox.put(event)
+
+    def close(self) -> None:
+        """End the thread."""
+        self.closed = True
+        self._inbox.put(None)
+        self.thread.join()
+
+    def sent(self, kind: type) -> list[Request]:
+        """The requests of a type, in order."""
+        return [request for request in self.requests if isinstance(request, kind)]
+
+    def _run(self) -> None:
+        for event in self._opening:
+            self._on_event(event)
+        while (item := self._inbox.get()) is not None:
+            if any(item is request for request in self.requests):
+                answer = self._answers.get(type(item))
+                for event in answer(cast("Request", item)) if answer is not None else ():
+                    self._on_event(event)
+            else:
+                self._on_event(cast("Event", item))
+
+
+class FakePlayer(QObject):
+    """Has the interface of ``desktop.player.Player``, makes no sound, and notes what it was asked to play."""
+
+    state_changed = Signal(object)
+    position_changed = Signal(float)
+    failed = Signal(object)
+    devices_changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.played: list[tuple[Path, float]] = []
+        self.state = PlayerState.STOPPED
+        self.volume = 1.0
+        self.device: OutputDevice | None = None
+        self.problem: KnownError | None = None
+        self.found: tuple[OutputDevice, ...] = ()
+        self.refreshed = 0
+        self.closed = False
+
+    @property
+    def available(self) -> bool:
+        """Whether there is no problem."""
+        return self.problem is None
+
+    def play(self, path: Path, start_s: float, duration_s: float | None = None) -> None:
+        """Pretend to play at once."""
+        self.played.append((path, start_s))
+        self._become(PlayerState.PLAYING)
+        self.position_changed.emit(start_s)
+
+    def stop(self) -> None:
+        """Pretend to stop."""
+        self._become(PlayerState.STOPPED)
+
+    def set_volume(self, volume: float) -> None:
+        """Note the volume."""
+        self.volume = volume
+
+    def devices(self) -> tuple[OutputDevice, ...]:
+        """What ``found`` says."""
+        return self.found
+
+    def set_device(self, device: OutputDevice | None) -> None:
+        """Note the device."""
+        self.device = device
+
+    def refresh_devices(self) -> None:
+        """Count, and tell."""
+        self.refreshed += 1
+        self.devices_changed.emit()
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.closed = True
+
+    def as_player(self) -> Player:
+        """Itself, for parameters typed as Player."""
+        return cast("Player", self)
+
+    def _become(self, state: PlayerState) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+
+def make_hit(
+    sound_id: int = 1,
+    path: str = "/sounds/door.wav",
+    score: float = 0.5,
+    start_s: float = 0.0,
+    end_s: float = 2.0,
+    duration_s: float = 2.0,
+) -> Hit:
+    """A hit; by default all of a sound of two seconds."""
+    peaks = bytes((-i % 256 if even else i) for i in range(0, 100, 2) for even in (True, False))
+    return Hit(sound_id, sound_id, Path(path), score, start_s, end_s, duration_s, 48_000, 2, peaks)
+
+
+def make_hits(count: int) -> tuple[Hit, ...]:
+    """Hits with falling scores and different names, folders, lengths and segments."""
+    return tuple(
+        make_hit(
+            sound_id=i + 1,
+            path=f"/sounds/folder {i % 3}/sound {i:03d}.wav",
+            score=0.9 - 0.8 * i / max(1, count),
+            start_s=float(i % 5),
+            end_s=i % 5 + 10.0,
+            duration_s=20.0 + i,
+        )
+        for i in range(count)
+    )
+
+
+def make_folder(
+    folder_id: int = 1,
+    path: str = "/sounds",
+    sounds: int = 100,
+    indexed: int = 100,
+    failed: int = 0,
+    missing: int = 0,
+    available: bool = True,
+) -> Folder:
+    """A folder, by default wholly indexed."""
+    return Folder(folder_id, Path(path), sounds, indexed, failed, missing, available)
+
+
+def make_status(indexed: int = 100) -> LibraryStatus:
+    """Counts of a library."""
+    return LibraryStatus(Path("/library.foundsound"), "pack", "0" * 64, {SoundState.INDEXED: indexed}, indexed, 4096)
+
+
+def opened(*folders: Folder, read_only: bool = False) -> LibraryOpened:
+    """The event of an open library with these folders."""
+    return LibraryOpened(make_status(sum(folder.indexed for folder in folders)), folders, read_only)
+
+
+READY = EncoderReady("pack", "cpu")

@@ -1,0 +1,136 @@
+"""Captions from names and tags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.training.captions import (
+    CaptionOptions,
+    CaptionWriter,
+    gerund,
+    join,
+    load_categories,
+    load_phrases,
+    third_person,
+    with_article,
+)
+from engine.training.data import TaggedClip
+
+
+@pytest.fixture(scope="module")
+def writer() -> CaptionWriter:
+    return CaptionWriter(CaptionOptions(), words=["zombie", "swordman"])
+
+
+def _clip(name: str, tags: tuple[tuple[str, float], ...] = (), seconds: float = 3.0) -> TaggedClip:
+    return TaggedClip(Path("x.wav"), "train", "source", name, seconds, tags)
+
+
+@pytest.mark.parametrize(
+    ("draft", "wanted"),
+    [
+        ("dog bark 03", "dog bark"),
+        ("DoorSlam_d", "door slam"),
+        ("dsitmbk", ""),
+        ("fs gravel", "gravel"),
+        ("zombie attack", "zombie attack"),
+        ("qwertzuiop rain", "rain"),
+        ("rain rain rain", "rain"),
+        ("", ""),
+        ("s a", ""),
+    ],
+)
+def test_names_are_cleaned(writer: CaptionWriter, draft: str, wanted: str) -> None:
+    assert writer.clean_name(draft) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [
+        ("dog bark", {"a dog barks", "a dog barking"}),
+        ("owl hoot", {"an owl hoots", "an owl hooting"}),
+        ("church bells ring", {"church bells rings", "church bells ringing"}),
+        ("rain", {"rain"}),
+        ("metal bucket", {"a metal bucket"}),
+        (
+            "gravel walk",
+            {
+                "someone walks on gravel",
+                "a person walking on gravel",
+                "a person walks on gravel",
+                "footsteps on gravel",
+            },
+        ),
+        ("snow run", {"someone runs on snow", "a person running on snow", "footsteps on snow"}),
+    ],
+)
+def test_names_become_clauses(writer: CaptionWriter, name: str, wanted: set[str]) -> None:
+    rng = np.random.default_rng(0)
+    assert {writer.sentence(name, rng) for _ in range(60)} == wanted
+
+
+def test_grammar() -> None:
+    assert [third_person(verb) for verb in ("bark", "screech", "cry")] == ["barks", "screeches", "cries"]
+    assert [gerund(verb) for verb in ("bark", "slam", "chime", "die")] == ["barking", "slamming", "chiming", "dying"]
+    assert [with_article(noun) for noun in ("dog", "owl", "rain", "bells", "a dog")] == [
+        "a dog",
+        "an owl",
+        "rain",
+        "bells",
+        "a dog",
+    ]
+
+
+def test_likelier_tags_are_drawn_more_often(writer: CaptionWriter) -> None:
+    rng = np.random.default_rng(0)
+    clip = _clip("", (("Dog", 0.8), ("Rain", 0.2), ("Wind", 0.05)))
+    drawn = [tag for _ in range(400) for tag in writer.draw_tags(clip, rng, most=1)]
+    assert 2.5 < drawn.count("Dog") / drawn.count("Rain") < 6.5
+    assert "Wind" not in drawn
+
+
+def test_music_is_not_believed_on_very_short_sounds(writer: CaptionWriter) -> None:
+    rng = np.random.default_rng(0)
+    tags = (("Music", 0.9),)
+    assert writer.draw_tags(_clip("", tags, seconds=0.4), rng) == []
+    assert writer.draw_tags(_clip("", tags, seconds=4.0), rng) == ["Music"]
+
+
+def test_draws_are_repeatable_and_varied(writer: CaptionWriter) -> None:
+    clip = _clip("dog bark", (("Dog", 0.9), ("Bark", 0.8)))
+    first = [writer.draw(clip, np.random.default_rng((1, index))) for index in range(40)]
+    again = [writer.draw(clip, np.random.default_rng((1, index))) for index in range(40)]
+    assert first == again
+    assert len(set(first)) > 10
+    assert all("dog" in caption or "bark" in caption or "pup" in caption for caption in first)
+
+
+def test_nothing_to_say_gives_no_caption(writer: CaptionWriter) -> None:
+    assert writer.draw(_clip("dsitmbk"), np.random.default_rng(0)) == ""
+
+
+def test_categories_of_the_universal_category_system(writer: CaptionWriter) -> None:
+    category = writer.category("wooden door creak")
+    assert category is not None
+    assert "door" in category.words
+    assert writer.category("zzz") is None
+    assert len(load_categories()) > 700
+
+
+def test_joining_says_together_or_in_turn() -> None:
+    rng = np.random.default_rng(0)
+    together = {join("a dog barks", "rain falls", rng) for _ in range(100)}
+    in_turn = {join("a dog barks", "rain falls", rng, in_turn=True) for _ in range(100)}
+    assert "a dog barks while rain falls" in together
+    assert "a dog barks followed by rain falls" in in_turn
+    assert not together & in_turn
+
+
+def test_every_wording_is_lower_case_and_distinct_within_its_label() -> None:
+    for label, wordings in load_phrases().items():
+        assert wordings, label
+        assert len(set(wordings)) == len(wordings), label
+        assert all(text == text.lower().strip() and text for text in wordings), label

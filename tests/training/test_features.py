@@ -1,0 +1,100 @@
+"""Cached features of the frozen encoders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from engine.encoders.frontend import AISFX, LogMel
+from engine.encoders.text import TextEncoder
+from engine.errors import KnownError
+from engine.training import features
+from tests.training.tiny import text_folder, tiny_cnn, tone
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> features.Files:
+    lengths = (1.0, 0.02, 2.5)
+    return features.Files([tone(tmp_path / f"{index}.wav", 440, seconds) for index, seconds in enumerate(lengths)])
+
+
+def test_rows_equal_single_runs_whatever_their_batch(tmp_path: Path, sounds: features.Files) -> None:
+    cnn, frontend = tiny_cnn(), LogMel(AISFX)
+    rows = features.cnn_frames(sounds, frontend, cnn, tmp_path / "cache")
+    assert rows.lengths.tolist() == [(1 + 44_100 // 1024) // 8, 1, (1 + 110_250 // 1024) // 8]
+    for index in range(3):
+        waveform = sounds.load(index, 44_100)
+        alone = features.frames_of([np.pad(waveform, (0, max(0, 7 * 1024 - len(waveform))))], frontend, cnn)[0]
+        np.testing.assert_allclose(rows.row(index), alone, atol=2e-2)
+    batch, lengths = features.View.joined([rows]).batch(np.array([2, 1]))
+    assert batch.shape == (2, int(rows.lengths[2]), 8)
+    assert lengths.tolist() == [rows.lengths[2], 1]
+    assert not batch[1, 1:].any()
+
+
+def test_computed_once_and_again_when_weights_or_files_change(tmp_path: Path, sounds: features.Files) -> None:
+    calls: list[int] = []
+    cache = tmp_path / "cache"
+
+    def run(seed: int, files: features.Files) -> features.Ragged:
+        return features.cnn_frames(files, LogMel(AISFX), tiny_cnn(seed), cache, lambda done, total: calls.append(done))
+
+    first = run(0, sounds)
+    again = run(0, sounds)
+    np.testing.assert_array_equal(first.row(0), again.row(0))
+    assert calls == [3]
+    run(1, sounds)
+    assert calls == [3, 3]
+    tone(tmp_path / "0.wav", 880, 1.1)
+    run(0, features.Files([tmp_path / f"{index}.wav" for index in range(3)]))
+    assert calls == [3, 3, 3]
+
+
+def test_a_failed_run_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "bad.wav").write_bytes(b"not a sound")
+    bad = features.Files([tone(tmp_path / "good.wav", 440, 0.5), tmp_path / "bad.wav"])
+    with pytest.raises(KnownError, match=r"bad\.wav"):
+        features.cnn_frames(bad, LogMel(AISFX), tiny_cnn(), tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+    with pytest.raises(KnownError, match=r"none\.wav"):
+        features.Files([tmp_path / "none.wav"])
+
+
+def test_token_states_are_kept_caption_by_caption(tmp_path: Path) -> None:
+    encoder = TextEncoder.load(text_folder(tmp_path / "text"))
+    computed: list[int] = []
+
+    def states(captions: list[str]) -> features.View:
+        return features.token_states(captions, encoder, tmp_path / "cache", lambda done, total: computed.append(total))
+
+    first = states(["a dog barks", "rain"])
+    both = states(["rain", "rain falls and a cat", "a dog barks"])
+    assert computed == [2, 1]
+    np.testing.assert_array_equal(both.row(0), first.row(1))
+    np.testing.assert_array_equal(both.row(2), first.row(0))
+    with torch.inference_mode():
+        alone, _ = encoder(["a dog barks"])
+    np.testing.assert_allclose(first.row(0), alone[0].numpy(), atol=2e-3)
+    assert first.lengths.tolist() == [5, 3]
+
+
+def test_not_finite_samples_become_silence(tmp_path: Path) -> None:
+    path = tmp_path / "nan.wav"
+    soundfile.write(path, np.array([0.1, np.nan, np.inf, -np.inf], dtype=np.float32), 44_100, subtype="FLOAT")
+    np.testing.assert_allclose(features.load_mono(path, 44_100), [0.1, 0.0, 0.0, 0.0])
+
+
+def test_weights_hash_sees_values_names_and_shapes() -> None:
+    state = {"a": torch.zeros(2), "b": torch.ones(1)}
+    same = {"b": torch.ones(1), "a": torch.zeros(2)}
+    assert features.weights_hash(state) == features.weights_hash(same)
+    for other in (
+        {"a": torch.zeros(2), "b": torch.full((1,), 2.0)},
+        {"a": torch.zeros(1, 2), "b": torch.ones(1)},
+        {"a": torch.zeros(2), "c": torch.ones(1)},
+    ):
+        assert features.weights_hash(state) != features.weights_hash(other)

@@ -1,0 +1,204 @@
+"""Training of the tied layers on a small made-up problem."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
+
+from engine.encoders.tied_layers import TiedLayers
+from engine.errors import KnownError
+from engine.training.config import TrainConfig
+from engine.training.train import EvalSet, Trainer, TrainSet, _concatenate, _crop, _drop_tokens, train, vectors
+
+
+class Memory:
+    """Features in memory."""
+
+    def __init__(self, rows: Sequence[NDArray[np.float32]]) -> None:
+        self.rows = rows
+        self.lengths: NDArray[np.int64] = np.array([len(row) for row in rows], dtype=np.int64)
+        self.width = rows[0].shape[1]
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        lengths = self.lengths[indices]
+        batch = np.zeros((len(indices), int(lengths.max()), self.width), np.float32)
+        for target, index in zip(batch, indices, strict=True):
+            target[: len(self.rows[index])] = self.rows[index]
+        return torch.from_numpy(batch), torch.from_numpy(lengths)
+
+
+CLASSES = 6
+CONFIG = TrainConfig(
+    dim=16,
+    layers=1,
+    heads=2,
+    feedforward=16,
+    dropout=0.1,
+    batch_size=8,
+    learning_rate=3e-3,
+    max_epochs=3,
+    metric="val.map_all",
+)
+
+
+@pytest.fixture(scope="module")
+def problem() -> tuple[TrainSet, dict[str, EvalSet]]:
+    """Six classes: frames scatter about the class's direction, captions are two tokens about another direction."""
+    rng = np.random.default_rng(0)
+    of_sound, of_text = rng.standard_normal((CLASSES, 12)), rng.standard_normal((CLASSES, 10))
+
+    def rows(directions: NDArray[np.float64], counts: Sequence[int]) -> list[NDArray[np.float32]]:
+        return [
+            (directions[index % CLASSES] + 0.5 * rng.standard_normal((count, directions.shape[1]))).astype(np.float32)
+            for index, count in enumerate(counts)
+        ]
+
+    frames = Memory(rows(of_sound, rng.integers(1, 9, size=60).tolist()))
+    states = Memory(rows(of_text, rng.integers(1, 4, size=24).tolist()))
+    learned = np.arange(48)
+    captions = [np.array([index % CLASSES, index % CLASSES + CLASSES]) for index in learned]
+    logits = np.where(np.arange(CLASSES) == np.arange(60)[:, None] % CLASSES, 2.0, -4.0).astype(np.float32)
+    wordings = [np.array([index, index + CLASSES]) for index in range(CLASSES)]
+    data = TrainSet(frames, states, captions, learned % CLASSES, np.ones(48), logits[:48], wordings)
+    relevant = np.arange(CLASSES)[:, None] == np.arange(48, 60)[None] % CLASSES
+    return data, {"val": EvalSet(frames, states, np.arange(48, 60), np.arange(18, 24), relevant)}
+
+
+Problem = tuple[TrainSet, dict[str, EvalSet]]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"losses": ("triplet",), "negatives": "hardest"},
+        {"losses": ("contrastive",), "learned_temperature": True, "kind": "linear"},
+        {"losses": (), "tag_weight": 1.0, "tags_per_step": 4},
+        {
+            "losses": ("contrastive",),
+            "tag_weight": 0.5,
+            "soft_weight": 0.3,
+            "caption_weight": 0.2,
+            "frame_dropout": 0.2,
+            "token_dropout": 0.2,
+            "crop_frames": 4,
+            "chain_chance": 0.3,
+            "average": 0.9,
+            "draw": "one",
+            "balance": True,
+            "schedule": "cosine",
+            "weight_decay": 0.01,
+            "pooling": "attention",
+            "reduced_precision": True,
+        },
+    ],
+    ids=["paper", "triplet", "contrastive", "tags", "everything"],
+)
+def test_every_kind_of_training_learns(problem: Problem, tmp_path: Path, changes: dict[str, Any]) -> None:
+    config = replace(CONFIG, max_epochs=15, **changes)
+    untrained = Trainer(config, *problem)
+    before = untrained.model.state_dict()
+    result = train(config, *problem, tmp_path)
+    assert result.best > 0.75, [line["val"]["map_all"] for line in result.history]
+    saved = load_file(tmp_path / "tied.safetensors")
+    assert set(saved) == set(before)
+    model = TiedLayers(config.tied(12, 10))
+    model.load_state_dict(saved)
+    history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert history == result.history
+    assert max(line["val"]["map_all"] for line in history) == pytest.approx(result.best, abs=1e-5)
+
+
+def test_the_same_seed_gives_the_same_weights(problem: Problem, tmp_path: Path) -> None:
+    runs = [train(CONFIG, *problem, tmp_path / name).state for name in ("one", "two")]
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+    other = train(replace(CONFIG, seed=1), *problem, tmp_path / "three").state
+    assert not all(torch.equal(runs[0][name], other[name]) for name in other)
+
+
+def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(problem: Problem, tmp_path: Path) -> None:
+    whole = train(CONFIG, *problem, tmp_path / "whole")
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(line: dict[str, Any]) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(CONFIG, *problem, tmp_path / "stopped", stop)
+    epochs: list[int] = []
+    resumed = train(CONFIG, *problem, tmp_path / "stopped", lambda line: epochs.append(line["epoch"]))
+    assert epochs == [2, 3]
+    assert resumed.history == whole.history
+    assert all(torch.equal(resumed.state[name], whole.state[name]) for name in whole.state)
+
+
+def test_a_finished_run_is_not_run_again(problem: Problem, tmp_path: Path) -> None:
+    first = train(CONFIG, *problem, tmp_path)
+    again = train(CONFIG, *problem, tmp_path, lambda line: pytest.fail("trained again"))
+    assert again.history == first.history
+
+
+def test_another_configuration_does_not_continue_a_run(problem: Problem, tmp_path: Path) -> None:
+    train(replace(CONFIG, max_epochs=1), *problem, tmp_path)
+    with pytest.raises(KnownError) as caught:
+        train(replace(CONFIG, max_epochs=1, dim=32), *problem, tmp_path)
+    assert caught.value.kind == "config_changed"
+
+
+def test_stops_when_nothing_gets_better(problem: Problem, tmp_path: Path) -> None:
+    config = replace(CONFIG, learning_rate=1e-9, average=0.0, max_epochs=50, stop_patience=2)
+    result = train(config, *problem, tmp_path)
+    assert len(result.history) <= result.epoch + 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"metric": "test.map_all"}, {"metric": "val.r1"}, {"losses": ()}, {"tag_weight": 1.0}, {"soft_weight": 0.5}],
+)
+def test_what_cannot_be_trained_is_refused(problem: Problem, tmp_path: Path, changes: dict[str, Any]) -> None:
+    data = replace(problem[0], tag_logits=None)
+    with pytest.raises(KnownError) as caught:
+        train(replace(CONFIG, **changes), data, problem[1], tmp_path)
+    assert caught.value.kind == "config_invalid"
+
+
+def test_vectors_do_not_depend_on_the_batch(problem: Problem) -> None:
+    data, _ = problem
+    model = TiedLayers(CONFIG.tied(12, 10)).eval()
+    together = vectors(model.audio, data.frames, np.arange(20))
+    alone = np.concatenate([vectors(model.audio, data.frames, np.array([index])) for index in range(20)])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_groups_and_shared_captions_are_positives(problem: Problem) -> None:
+    data = replace(problem[0], groups=np.array([0, 0, -1, -1, *range(1, 45)]))
+    trainer = Trainer(CONFIG, data, problem[1])
+    batch = trainer._batch(np.array([0, 1, 2, 3]), np.array([0, 1, 2, 2]), np.random.default_rng(0))
+    wanted = np.eye(4, dtype=np.bool_)
+    wanted[0, 1] = wanted[1, 0] = wanted[2, 3] = wanted[3, 2] = True
+    np.testing.assert_array_equal(batch.positives, wanted)
+
+
+def test_rows_are_chained_cropped_and_thinned_without_padding_in_between() -> None:
+    rows = torch.tensor([[[1.0], [2.0], [0.0]], [[3.0], [0.0], [0.0]]])
+    lengths = torch.tensor([2, 1])
+    chained, longer = _concatenate(rows, lengths, np.array([1, -1]))
+    assert longer.tolist() == [3, 1]
+    assert chained[..., 0].tolist() == [[1.0, 2.0, 3.0], [3.0, 0.0, 0.0]]
+    crops = {tuple(_crop(rows, lengths, 1, np.random.default_rng(seed))[0][0, :, 0].tolist()) for seed in range(20)}
+    assert crops == {(1.0,), (2.0,)}
+    thinned, kept = _drop_tokens(rows, lengths, 0.99, np.random.default_rng(0))
+    assert kept.tolist() == [1, 1]
+    assert thinned[:, 0, 0].tolist() == [1.0, 3.0]
