@@ -1,4 +1,4 @@
-"""Everything the user can do from a menu or with a key, with its wording and shortcut, and nothing of how it is done."""
+"""Everything the user can do from a menu or with a key: wording and shortcuts, and nothing of how it is done."""
 
 from __future__ import annotations
 

@@ -30,13 +30,13 @@ from desktop.results_panel import ResultsPanel
 from desktop.results_view import ResultsView
 from desktop.reveal import Revealer
 from desktop.search_bar import SearchBar
-from desktop.search_session import Answer, SearchSession
+from desktop.search_session import SearchSession
 from desktop.settings import Settings
 from desktop.sound_commands import SoundCommands
 from desktop.theme import Theme
 from desktop.window import MainWindow
 from engine.errors import KnownError
-from engine.messages import EngineStopped, FailuresListed, Folder, ProblemOccurred
+from engine.messages import FailuresListed, Folder, ProblemOccurred
 
 SEARCH_PROBLEM = "search"
 
@@ -70,6 +70,7 @@ class App(QObject):
         self._logs = logs
         self.theme = Theme(qt, resources / "icons", settings.appearance)
         self.icons = Icons(self.theme, resources / "icons")
+        qt.setWindowIcon(self.icons.app_icon())
         self.actions = Actions(self.icons, self)
 
         self.bridge = EngineBridge(make_engine, self)
@@ -125,7 +126,6 @@ class App(QObject):
     def _connect_search(self) -> None:
         self.search_bar.query_changed.connect(self.session.ask)
         self.search_bar.left_downwards.connect(self.view.enter)
-        self.search_bar.escaped.connect(self._escape)
         self.view.left_upwards.connect(self.search_bar.focus)
         self.empty.example_chosen.connect(self.search_bar.search_caption)
         self.empty.action_requested.connect(self._do_page_action)
@@ -185,9 +185,8 @@ class App(QObject):
 
     def _connect_problems(self, bugs: BugReporter) -> None:
         self.bridge.problem_occurred.connect(self._problem_occurred)
-        self.bridge.engine_stopped.connect(self._engine_stopped)
         self.session.failed.connect(self._search_failed)
-        self.session.answered.connect(self._search_answered)
+        self.session.answered.connect(lambda: self.banners.dismiss_all(SEARCH_PROBLEM))
         self.audition.failed.connect(self.banners.show_error)
         bugs.reported.connect(self._bug_reported)
 
@@ -218,7 +217,7 @@ class App(QObject):
                 self.restart_engine()
             case PageAction.SEARCH_AGAIN:
                 self.session.ask_again()
-            case PageAction.RETRY_FAILED:
+            case PageAction.SHOW_FAILURES:
                 self.failures.open_list()
 
     def _selection_changed(self) -> None:
@@ -281,13 +280,6 @@ class App(QObject):
     def _search_failed(self, error: KnownError) -> None:
         if self.session.answer is not None:
             self.banners.show_message(Message(SEARCH_PROBLEM, "The results may be out of date", str(error)))
-
-    def _search_answered(self, answer: Answer) -> None:
-        self.banners.dismiss_all(SEARCH_PROBLEM)
-
-    def _engine_stopped(self, event: EngineStopped) -> None:
-        if event.error is not None and not isinstance(event.error, KnownError):
-            self._bug_reported(f"{type(event.error).__name__}: {event.error}")
 
     def _bug_reported(self, line: str) -> None:
         text = f"{line}\nThe details are in the log. Your library is safe."

@@ -102,6 +102,7 @@ class BannerArea(QWidget):
         super().__init__()
         self._theme = theme
         self._icons = icons
+        self._banners: list[Banner] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(8)
@@ -110,8 +111,7 @@ class BannerArea(QWidget):
     @property
     def banners(self) -> tuple[Banner, ...]:
         """What is shown, from top to bottom."""
-        widgets = (self._column.itemAt(i).widget() for i in range(self._column.count()))
-        return tuple(widget for widget in widgets if isinstance(widget, Banner))
+        return tuple(self._banners)
 
     def show_error(self, error: KnownError) -> None:
         """Show a known error."""
@@ -123,17 +123,20 @@ class BannerArea(QWidget):
             if banner.key == message.key:
                 banner.say(message)
                 return
-        while len(self.banners) >= MOST_BANNERS:
-            self.dismiss(self.banners[0])
-        self._column.addWidget(Banner(message, self._theme, self._icons, self.dismiss))
+        if len(self._banners) >= MOST_BANNERS:
+            self.dismiss(self._banners[0])
+        banner = Banner(message, self._theme, self._icons, self.dismiss)
+        self._banners.append(banner)
+        self._column.addWidget(banner)
         self.show()
 
     def dismiss(self, banner: Banner) -> None:
         """Take a banner away."""
+        self._banners.remove(banner)
         self._column.removeWidget(banner)
         banner.hide()
         banner.deleteLater()
-        self.setVisible(bool(self.banners))
+        self.setVisible(bool(self._banners))
 
     def dismiss_all(self, key: str) -> None:
         """Take away what was said under a key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from threading import Thread
 from typing import Protocol
@@ -23,6 +24,8 @@ from engine.messages import (
     SearchFailed,
 )
 
+log = logging.getLogger(__name__)
+
 
 class EngineLike(Protocol):
     """What the desktop needs of ``engine.service.Engine``."""
@@ -33,8 +36,8 @@ class EngineLike(Protocol):
     def send(self, request: Request) -> None:
         """Queue a request; never blocks."""
 
-    def close(self) -> None:
-        """End the engine thread and wait for it; no event follows."""
+    def close(self) -> bool:
+        """End the engine thread and wait for it; False when it did not end in time."""
 
 
 EngineFactory = Callable[[Callable[[Event], None]], EngineLike]
@@ -85,7 +88,7 @@ class EngineBridge(QObject):
 
     def start(self) -> None:
         """Start an engine, closing the one before. Events of an earlier engine are no longer delivered."""
-        self.close()
+        self._end()
         run = self._run
         self._starter = Thread(target=self._build, args=(run,), name="engine starter", daemon=True)
         self._starter.start()
@@ -98,9 +101,12 @@ class EngineBridge(QObject):
             self._engine.send(request)
 
     def close(self) -> None:
-        """Close the engine, if there is one, and wait for it."""
-        self._run += 1
+        """Close the engine, if there is one, and wait for it. Requests that still waited are dropped."""
+        self._end()
         self._waiting.clear()
+
+    def _end(self) -> None:
+        self._run += 1
         if self._starter is not None:
             self._starter.join()
             self._starter = None
@@ -114,6 +120,7 @@ class EngineBridge(QObject):
             engine = self._make_engine(lambda event: self._arrived.emit(run, event))
             engine.start()
         except Exception as error:
+            log.exception("the engine could not be started")
             self._arrived.emit(run, EngineStopped(error))
         else:
             self._fresh = engine

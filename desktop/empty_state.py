@@ -85,7 +85,9 @@ class EmptyState(QWidget):
 
     def _show_examples(self, examples: tuple[str, ...]) -> None:
         while (item := self._flow.takeAt(0)) is not None:
-            item.widget().deleteLater()
+            chip = item.widget()
+            if chip is not None:
+                chip.deleteLater()
         for example in examples:
             self._flow.addWidget(self._chip(example))
         self._chips.setVisible(bool(examples))

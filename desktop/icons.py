@@ -45,6 +45,13 @@ class Icons:
         pixmap.setDevicePixelRatio(ratio)
         return pixmap
 
+    def app_icon(self) -> QIcon:
+        """The app's own icon, the same in every palette."""
+        icon = QIcon()
+        for size in (*_SIZES_PX, 128, 256):
+            icon.addPixmap(self.pixmap("app", size))
+        return icon
+
     def bind(self, target: QAbstractButton | QAction, name: str, role: str = "muted") -> None:
         """Give a button or action an icon that follows the theme."""
         self.follow(target, lambda: target.setIcon(self.icon(name, role)))

@@ -25,7 +25,7 @@ class ElidedLabel(QLabel):
         """As narrow as need be."""
         return QSize(0, QFontMetrics(self.font()).height())
 
-    def paintEvent(self, event: QPaintEvent) -> None:
+    def paintEvent(self, _event: QPaintEvent) -> None:
         """Draw what fits."""
         painter = QPainter(self)
         text = painter.fontMetrics().elidedText(self.text(), self._elide, self.width())

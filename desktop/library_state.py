@@ -21,6 +21,8 @@ from engine.messages import (
     LibraryOpened,
 )
 
+IDLE = IndexProgress(IndexPhase.IDLE)
+
 
 @dataclass(frozen=True)
 class Library:
@@ -31,7 +33,7 @@ class Library:
     read_only: bool = False
     encoder_ready: bool = False
     folders: tuple[Folder, ...] = ()
-    progress: IndexProgress = IndexProgress(IndexPhase.IDLE)
+    progress: IndexProgress = IDLE
     summary: IndexSummary | None = None
     cancelled: bool = False
     stopped: Exception | None = None
@@ -98,7 +100,7 @@ class LibraryState(QObject):
             )
         )
 
-    def _encoder_ready(self, event: EncoderReady) -> None:
+    def _encoder_ready(self, _event: EncoderReady) -> None:
         self._become(replace(self.library, encoder_ready=True))
 
     def _folders_changed(self, event: FoldersChanged) -> None:
@@ -110,9 +112,7 @@ class LibraryState(QObject):
         self._become(replace(self.library, progress=event.progress, summary=summary))
 
     def _finished(self, event: IndexFinished) -> None:
-        idle = IndexProgress(IndexPhase.IDLE)
-        self._become(replace(self.library, progress=idle, summary=event.summary, cancelled=event.cancelled))
+        self._become(replace(self.library, progress=IDLE, summary=event.summary, cancelled=event.cancelled))
 
     def _stopped(self, event: EngineStopped) -> None:
-        idle = IndexProgress(IndexPhase.IDLE)
-        self._become(replace(self.library, progress=idle, stopped=event.error))
+        self._become(replace(self.library, progress=IDLE, stopped=event.error))

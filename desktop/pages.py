@@ -18,7 +18,7 @@ class PageAction(StrEnum):
     ADD_FOLDER = "Add a folder…"
     RESTART = "Try again"
     SEARCH_AGAIN = "Search again"
-    RETRY_FAILED = "Show sounds that could not be read…"
+    SHOW_FAILURES = "Show sounds that could not be read…"
 
 
 EXAMPLES = (
@@ -63,7 +63,9 @@ def page_for(library: Library, query: Query, answer: Answer | None, error: Known
 def _stopped(error: Exception) -> Page:
     if isinstance(error, KnownError):
         return Page("warning", error_title(error.kind), f"{error.detail}\n{error.hint}", PageAction.RESTART)
-    body = "Your library is safe: nothing is written in half steps.\nThe details are in the log (Help menu)."
+    body = (
+        f"{type(error).__name__}: {error}\nYour library is safe. The details are in the log, which the Help menu opens."
+    )
     return Page("warning", "The search engine stopped unexpectedly", body, PageAction.RESTART)
 
 
@@ -86,5 +88,5 @@ def _nothing(library: Library) -> Page:
         )
     if library.failed and not library.indexed:
         body = f"None of the {counted(library.failed, 'sound')} in this library could be read."
-        return Page("warning", "Nothing to search", body, PageAction.RETRY_FAILED)
+        return Page("warning", "Nothing to search", body, PageAction.SHOW_FAILURES)
     return Page("search", "Nothing found", "Try other words, or add more folders to the library.")

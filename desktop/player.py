@@ -72,7 +72,6 @@ class Player(QObject):
         self._last_track: Track | None = None
         self._position_s: float | None = None
         self._device: OutputDevice | None = None
-        self._outputs_seen: Outputs | None = None
         self._refresh_due = False
         self._closed = False
         self._buffers_seen = 0
@@ -80,6 +79,7 @@ class Player(QObject):
 
         self._mixer = Mixer()
         self._output = AudioOutput(self._mixer)
+        self._outputs_seen: Outputs = self._output.outputs
         self._reader = SoundReader(self._open_stream)
         self._audio_thread = Worker("audio")
         self._jobs: list[Future[None]] = []

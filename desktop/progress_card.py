@@ -56,6 +56,8 @@ class ProgressCard(QFrame):
         """Show where indexing stands, or what the last run did."""
         if library.busy:
             self._show_busy(library)
+        elif library.opened and not library.encoder_ready and library.stopped is None:
+            self._show_loading()
         else:
             self._show_idle(library)
 
@@ -80,8 +82,18 @@ class ProgressCard(QFrame):
         self.cancel.setVisible(True)
         self.show()
 
+    def _show_loading(self) -> None:
+        self._title.setText("Getting ready")
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self._counts.set_text("Loading the model")
+        self._counts.show()
+        for widget in (self._rate, self.pause, self.resume, self.cancel):
+            widget.hide()
+        self.show()
+
     def _show_idle(self, library: Library) -> None:
-        stopped_early = library.waiting > 0 and not library.read_only and library.stopped is None
+        stopped_early = library.cancelled and library.waiting > 0 and library.stopped is None
         done = summary(library.summary, library.cancelled) if library.summary is not None else ""
         self._title.setText(f"{counted(library.waiting, 'sound')} not indexed" if stopped_early else "Up to date")
         self.bar.hide()

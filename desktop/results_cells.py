@@ -44,8 +44,8 @@ class Cell(QStyledItemDelegate):
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Background, then content within the padding."""
-        selected = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
-        rect: QRect = option.rect  # type: ignore[attr-defined]
+        selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        rect: QRect = option.rect
         painter.save()
         painter.fillRect(rect, self._background(index.row(), selected))
         if index.column() == 0 and selected and self._rows.is_current(index.row()) and self._rows.has_keyboard():
@@ -58,7 +58,7 @@ class Cell(QStyledItemDelegate):
         """Paint the content; subclasses override."""
         raise NotImplementedError
 
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+    def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
         """One comfortable line."""
         return QSize(80, row_height(QFontMetrics(self.theme.fonts.body)))
 
@@ -128,7 +128,7 @@ class TextCell(Cell):
         text = painter.fontMetrics().elidedText(str(index.data()), self._elide, rect.width())
         painter.drawText(rect, Qt.AlignmentFlag.AlignVCenter | self._align, text)
 
-    def role(self, hit: Hit) -> str:
+    def role(self, _hit: Hit) -> str:
         """The token of the text's colour."""
         return "muted"
 

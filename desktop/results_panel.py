@@ -10,10 +10,12 @@ from desktop.library_state import Library, LibraryState
 from desktop.pages import page_for
 from desktop.results_model import ResultsModel
 from desktop.results_view import ResultsView
-from desktop.search_session import Answer, SearchSession
+from desktop.search_session import Answer, Query, SearchSession
 from desktop.theme import Theme
 from desktop.wording import counted
 from engine.errors import KnownError
+
+LONGEST_CAPTION = 200
 
 
 class ResultsPanel(QWidget):
@@ -58,8 +60,10 @@ class ResultsPanel(QWidget):
         library.changed.connect(self._library_changed)
         self._show()
 
-    def _query_changed(self) -> None:
+    def _query_changed(self, query: Query) -> None:
         self._error = None
+        if not query:
+            self._view.show_hits((), keep=False)
         self._show()
 
     def _answered(self, answer: Answer) -> None:
@@ -89,7 +93,7 @@ class ResultsPanel(QWidget):
 
     def _describe(self, answer: Answer) -> None:
         sound = answer.query.sound
-        about = f"like {sound.name}" if sound is not None else f"for “{answer.query.caption}”"
+        about = f"like {sound.name}" if sound is not None else f"for “{answer.query.caption[:LONGEST_CAPTION]}”"
         self._what.set_text(f"{counted(len(answer.hits), 'sound')} {about}")
         cost_ms = max(1, round(answer.elapsed_s * 1000))
         self._cost.setText(f"best of {answer.searched:,} in {cost_ms:,} ms")

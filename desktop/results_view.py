@@ -108,7 +108,7 @@ class ResultsView(QTableView):
 
     def enter(self) -> None:
         """Take the keyboard, going to the first row when none is current."""
-        if self._model.rowCount() == 0:
+        if self._model.rowCount() == 0 or not self.isVisible():
             return
         self._select_something()
         self.setFocus(Qt.FocusReason.OtherFocusReason)
@@ -156,7 +156,7 @@ class ResultsView(QTableView):
         if plain and index.isValid() and index.row() == self._pressed_row:
             self.hit_chosen.emit(self._model.hit(index.row()))
 
-    def startDrag(self, supportedActions: Qt.DropAction) -> None:
+    def startDrag(self, supported: Qt.DropAction) -> None:
         """Drag the selected rows out as files, with a small label under the pointer."""
         hits = self.selected_hits()
         if not hits:
@@ -165,7 +165,7 @@ class ResultsView(QTableView):
         drag.setMimeData(self._model.mimeData(self.selectionModel().selectedRows()))
         drag.setPixmap(self._drag_label(hits[0].path.name if len(hits) == 1 else counted(len(hits), "sound")))
         drag.setHotSpot(QPoint(-12, -8))
-        drag.exec(supportedActions, Qt.DropAction.CopyAction)
+        drag.exec(supported, Qt.DropAction.CopyAction)
 
     def leaveEvent(self, event: QEvent) -> None:
         """The pointer is on no row any more."""

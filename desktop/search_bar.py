@@ -26,12 +26,10 @@ class SearchBar(QFrame):
     Signals:
         query_changed(Query): what to search for now.
         left_downwards(): the Down key: go to the results.
-        escaped(): the Esc key.
     """
 
     query_changed = Signal(object)
     left_downwards = Signal()
-    escaped = Signal()
 
     def __init__(self, theme: Theme, icons: Icons, throttle_ms: int = THROTTLE_MS) -> None:
         super().__init__()
@@ -46,6 +44,7 @@ class SearchBar(QFrame):
         self.edit.setAccessibleName("Describe a sound")
         self.edit.setFont(theme.fonts.field)
         self.edit.setMinimumHeight(30)
+        self.edit.setAcceptDrops(False)  # the whole window takes drops
         self.edit.textEdited.connect(self._edited)
         self.edit.installEventFilter(self)
 
@@ -128,8 +127,6 @@ class SearchBar(QFrame):
             self._throttle.flush(self.query)
         elif key in (Qt.Key.Key_Down, Qt.Key.Key_PageDown):
             self.left_downwards.emit()
-        elif key == Qt.Key.Key_Escape:
-            self.escaped.emit()
         elif key == Qt.Key.Key_Backspace and self._sound is not None and not self.edit.text():
             self.clear()
         else:

@@ -132,7 +132,6 @@ class _Desk:
         self._results: list[Message] = []
         self._buffer_samples = buffer_samples
         self._buffered = 0
-        self._idle = 0
         self._failure: BaseException | None = None
         self.processes = threading.Lock()  # multiprocessing does not expect several threads to start and join
         self.closed = False
@@ -159,23 +158,19 @@ class _Desk:
             return results
 
     def next_job(self) -> Job | None:
-        """Wait for a job for an idle worker; None when the pool is closed."""
+        """Wait for a job; None when the pool is closed."""
         with self._changed:
-            self._idle += 1
             self._changed.wait_for(lambda: self._jobs or self.closed)
-            self._idle -= 1
             return None if self.closed else self._jobs.popleft()
 
-    def job_ahead(self) -> Job | None:
-        """A job for a busy worker to go on with at once, if none is idle to take it."""
-        with self._changed:
-            return self._jobs.popleft() if self._jobs and not self._idle and not self.closed else None
-
     def deliver(self, job_id: int, result: Result) -> None:
-        """Leave a result, once there is room for it."""
+        """Leave a result, once there is room for it; in a closed pool, drop it."""
         with self._changed:
             if isinstance(result, Block):
                 self._changed.wait_for(lambda: self._buffered < self._buffer_samples or self.closed)
+            if self.closed:
+                return
+            if isinstance(result, Block):
                 self._buffered += len(result.waveform)
             else:
                 self.undecoded -= 1
@@ -183,13 +178,17 @@ class _Desk:
             self._changed.notify_all()
 
     def fail(self, error: BaseException) -> None:
+        """Make ``collect`` raise; what fails because the pool is being closed does not count."""
         with self._changed:
-            self._failure = error
-            self._changed.notify_all()
+            if not self.closed:
+                self._failure = error
+                self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:
             self.closed = True
+            self.in_flight = self.undecoded = 0
+            self._results = []
             self._changed.notify_all()
 
 
@@ -200,8 +199,6 @@ class _Line:
         self._desk = desk
         self._options = options
         self._time_limit_s = time_limit_s
-        self._jobs: deque[Job] = deque()  # the first is being decoded
-        self._sent = 0
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
         self.thread = threading.Thread(target=self._run, name="decode", daemon=True)
@@ -223,74 +220,53 @@ class _Line:
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             while (job := self._desk.next_job()) is not None:
-                self._jobs.append(job)
-                self._replace_if_dead()
-                while self._jobs and not self._desk.closed:
-                    self._go_on()
+                self._desk.deliver(job.job_id, self._do(job))
         except Exception as error:
             self._desk.fail(error)
         finally:
             self._end_process()
 
-    def _go_on(self) -> None:
-        """Hand over what can be handed over, and take in one message."""
-        job = self._jobs[0]
-        if self._connection is None:
-            self._start_process()
-            return
-        if len(self._jobs) == 1 and (ahead := self._desk.job_ahead()) is not None:
-            self._jobs.append(ahead)
+    def _do(self, job: Job) -> Result:
+        """Have a job done, deliver all of its result but the end, and return that."""
+        connection = self._ready_process()
         try:
-            while self._sent < len(self._jobs):
-                self._connection.send(self._jobs[self._sent])
-                self._sent += 1
-            alive = self._connection.poll(self._time_limit_s)
-            result = self._connection.recv() if alive else None
+            connection.send(job)
+            while connection.poll(self._time_limit_s):
+                result: Result | str | None = connection.recv()
+                if isinstance(result, Block):
+                    self._desk.deliver(job.job_id, result)
+                elif isinstance(result, str):
+                    log.error("A bug showed while decoding %s\n%s", job.path, result)
+                    return _crashed(job.path)
+                elif result is not None:
+                    return result
         except (EOFError, OSError):
+            exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
             if not self._desk.closed:
-                exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
                 log.warning("The decoder ended with exit code %s on %s", exit_code, job.path)
-                self._finish_job(_crashed(job.path))
-            return
-        if not alive:
-            self._end_process()
-            self._finish_job(_timed_out(job.path, self._time_limit_s))
-        elif isinstance(result, Block):
-            self._desk.deliver(job.job_id, result)
-        elif isinstance(result, str):
-            log.error("A bug showed while decoding %s\n%s", job.path, result)
-            self._finish_job(_crashed(job.path))
-        elif result is not None:
-            self._finish_job(result)
+            return _crashed(job.path)
+        self._end_process()
+        return _timed_out(job.path, self._time_limit_s)
 
-    def _finish_job(self, result: Result) -> None:
-        job = self._jobs.popleft()
-        self._sent = max(0, self._sent - 1)
-        self._desk.deliver(job.job_id, result)
-
-    def _start_process(self) -> None:
-        context = multiprocessing.get_context("spawn")
+    def _ready_process(self) -> Connection:
+        """Connection to a process that waits for a job: the present one, or a new one if it died meanwhile."""
         with self._desk.processes:
-            if self._desk.closed:
-                return
-            self._connection, theirs = context.Pipe()
+            alive = self._process is not None and self._process.is_alive()
+        if self._connection is not None and alive:
+            return self._connection
+        self._end_process()
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        with self._desk.processes:
+            if self._desk.closed:  # too late for kill(), so nobody would end it
+                raise RuntimeError("The pool is closed.")
             self._process = context.Process(target=_work, args=(theirs, self._options), name="decode", daemon=True)
             self._process.start()
             theirs.close()
-        self._sent = 0
-        try:
-            started = self._connection.poll(START_LIMIT_S) and self._connection.recv() is None
-        except (EOFError, OSError):
-            started = False
-        if not started and not self._desk.closed:
-            raise RuntimeError(f"A decoder did not start: exit code {self._end_process(patience_s=_EXIT_LIMIT_S)}.")
-
-    def _replace_if_dead(self) -> None:
-        """A worker that died while it had nothing to do costs no file."""
-        with self._desk.processes:
-            dead = self._process is not None and not self._process.is_alive()
-        if dead:
-            self._end_process()
+        with contextlib.suppress(EOFError, OSError):
+            if self._connection.poll(START_LIMIT_S) and self._connection.recv() is None:
+                return self._connection
+        raise RuntimeError(f"A decoder did not start: exit code {self._end_process(patience_s=_EXIT_LIMIT_S)}.")
 
     def _end_process(self, patience_s: float = 0.0) -> int | None:
         """Exit code of the process: its own if it ends within ``patience_s``, else that of being killed."""

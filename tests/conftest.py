@@ -32,6 +32,7 @@ os.environ |= {
     "HF_HUB_OFFLINE": "1",
 }
 if sys.platform == "linux":
+    os.environ["LC_ALL"] = "C.UTF-8"  # Qt warns of a locale without UTF-8, and warnings fail tests
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
     from tests.desktop.audio_device import NULL

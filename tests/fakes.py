@@ -54,11 +54,12 @@ class FakeEngine:
         """Emit an event on the fake's thread."""
         self._inbox.put(event)
 
-    def close(self) -> None:
+    def close(self) -> bool:
         """End the thread."""
         self.closed = True
         self._inbox.put(None)
         self.thread.join()
+        return True
 
     def sent(self, kind: type) -> list[Request]:
         """The requests of a type, in order."""

@@ -80,4 +80,3 @@ def best_segment_scores(text: Vectors, segments: Sequence[Vectors]) -> Vectors:
         for first in range(0, len(text), rows)
     ]
     return np.concatenate(parts)
-

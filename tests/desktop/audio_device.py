@@ -28,11 +28,15 @@ FIXED_RATE = 'pcm.fixed {{ type plug slave {{ pcm {pcm} rate 48000 }} rate_conve
 
 def use_alsa(monkeypatch: pytest.MonkeyPatch, folder: Path, configuration: str) -> None:
     """Have PortAudio see these devices from its next initialisation on, and no others."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("needs ALSA")
+    _need_alsa()
     file = folder / "asound.conf"
     file.write_text(configuration)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(file))
+
+
+def _need_alsa() -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("needs ALSA")
 
 
 class TapedDevice:
@@ -46,6 +50,7 @@ class TapedDevice:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "loudspeaker"
+        _need_alsa()
         import fcntl  # not on Windows
 
         os.mkfifo(self._path)

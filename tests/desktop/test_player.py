@@ -301,8 +301,8 @@ def test_of_twenty_quick_plays_only_the_last_is_heard_and_nothing_is_left(
     steady = heard[1:][np.diff(heard) == 0]
     assert set(np.unique(steady)) <= {np.float32(0), last}
     assert heard[-1] == last
-    assert threading.active_count() == threads
-    assert len(list(Path("/proc/self/fd").iterdir())) == files
+    assert threading.active_count() <= threads
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files
 
 
 def test_volume_is_cubic_and_moves_without_a_step(
@@ -517,7 +517,7 @@ def test_close_ends_every_thread_and_is_final(
     qtbot.waitUntil(lambda: player.state is PlayerState.PLAYING)
     player.close()
     assert player.state is PlayerState.STOPPED
-    qtbot.waitUntil(lambda: set(threading.enumerate()) == before)
+    qtbot.waitUntil(lambda: set(threading.enumerate()) <= before)
     player.play(path, 0.0)
     player.set_device(None)
     player.refresh_devices()

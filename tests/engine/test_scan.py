@@ -94,9 +94,9 @@ def test_unicode_names_are_kept_as_they_are(tmp_path: Path) -> None:
     composed = unicodedata.normalize("NFC", "Tür öffnet")
     for name in (composed, unicodedata.normalize("NFD", composed), "雨の音", "🚪👋🏽"):
         touch(tmp_path / name / f"{name}.wav")
-    on_disk = {entry.name for entry in os.scandir(tmp_path)}
-    assert set(names(tmp_path)) == {f"{name}/{next(os.scandir(tmp_path / name)).name}" for name in on_disk}
-    assert len(names(tmp_path)) == len(on_disk) >= 3
+    on_disk = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/*")}
+    assert set(names(tmp_path)) == on_disk
+    assert len(on_disk) >= 3  # some systems take the first two for one
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode here")
@@ -169,7 +169,7 @@ def test_deeper_than_python_can_recurse(tmp_path: Path) -> None:
         assert len(found.path.relative_to(tmp_path).parts) == depth + 1
     finally:
         os.chdir(here)
-        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # noqa: S607  # shutil recurses
+        subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # shutil would recurse
 
 
 @needs_permissions
