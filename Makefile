@@ -25,7 +25,7 @@ help:
 run: setup
 	@if [ "$$(uname)" = Linux ] && [ -z "$$DISPLAY$$WAYLAND_DISPLAY" ]; then \
 		echo "There is no display here, so this is the command-line demo; with a display, make run opens the app."; \
-		$(BIN)/python -m tools.demo; \
+		$(BIN)/python -m tests.demo; \
 	else \
 		$(BIN)/python -m desktop $(ARGS); \
 	fi
@@ -34,14 +34,14 @@ test: setup
 	$(BIN)/python -m pytest $(ARGS)
 
 demo: setup
-	$(BIN)/python -m tools.demo
+	$(BIN)/python -m tests.demo
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: setup
-	$(BIN)/mypy engine desktop tests tools
+	$(BIN)/mypy engine desktop tests
 
 contracts: setup
 	$(BIN)/lint-imports
@@ -53,8 +53,8 @@ clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 setup: $(INSTALLED)
-	@tools/setup.sh libraries
+	@.ci/setup.sh libraries
 
-$(INSTALLED): pyproject.toml constraints.txt tools/setup.sh
-	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" tools/setup.sh packages
+$(INSTALLED): pyproject.toml constraints.txt .ci/setup.sh
+	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" .ci/setup.sh packages
 	@touch $@

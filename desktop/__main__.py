@@ -9,11 +9,15 @@ import sys
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from desktop.bridge import EngineLike
 from engine import paths
-from engine.messages import Event
 
+if TYPE_CHECKING:
+    from desktop.bridge import EngineLike
+    from engine.messages import Event
+
+LOG_NAME = "foundsound.log"
 LOG_BYTES = 1_000_000
 SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread may keep Python from the others: at the default 5 ms, playback starts late while indexing."""
@@ -69,18 +73,23 @@ def run(library: Path, pack: str) -> int:
 
 def set_up_log(folder: Path) -> None:
     """Log to a file in this folder, and warnings to the terminal; all to the terminal where no file can be made."""
-    handlers: list[logging.Handler] = []
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
     terminal = logging.StreamHandler()
+    _add_handler(root, terminal)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handlers.append(
-            RotatingFileHandler(folder / "foundsound.log", maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
-        )
-        terminal.setLevel(logging.WARNING)
+        file = RotatingFileHandler(folder / LOG_NAME, maxBytes=LOG_BYTES, backupCount=3, encoding="utf-8")
     except OSError as error:
-        logging.getLogger(__name__).warning("no log file in %s: %s", folder, error)
-    handlers.append(terminal)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", handlers=handlers)
+        root.warning("No log file can be made in %s: %s", folder, error)
+    else:
+        _add_handler(root, file)
+        terminal.setLevel(logging.WARNING)
+
+
+def _add_handler(logger: logging.Logger, handler: logging.Handler) -> None:
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class FolderRow(QFrame):
         self.setObjectName("folderRow")
         self.folder = folder
         self._may_change = True
+        self._hovered = False
         mark = QLabel()
         icons.follow(mark, lambda: mark.setPixmap(icons.pixmap("folder", 18, "muted", self.devicePixelRatioF())))
         self._name, self._counts = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideRight)
@@ -71,11 +72,13 @@ class FolderRow(QFrame):
     def enterEvent(self, event: QEnterEvent) -> None:
         """The button to remove shows itself."""
         super().enterEvent(event)
+        self._hovered = True
         self._show_remove()
 
     def leaveEvent(self, event: QEvent) -> None:
         """The button to remove retires."""
         super().leaveEvent(event)
+        self._hovered = False
         self._show_remove()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -85,7 +88,7 @@ class FolderRow(QFrame):
         return super().eventFilter(watched, event)
 
     def _show_remove(self) -> None:
-        wanted = self.underMouse() or self.remove.hasFocus()
+        wanted = self._hovered or self.remove.hasFocus()
         self.remove.setIcon(self._icons.icon("close") if wanted else QIcon())
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:

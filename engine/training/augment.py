@@ -81,4 +81,5 @@ def peak(sound: Waveform) -> float:
 def _change_speed(sound: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
     if rng.random() < 0.5:
         return sound
-    return soxr.resample(sound, sample_rate_hz * rng.uniform(0.8, 1.25), sample_rate_hz, quality="LQ")
+    faster = soxr.resample(sound, sample_rate_hz * rng.uniform(0.8, 1.25), sample_rate_hz, quality="LQ")
+    return np.asarray(faster, dtype=np.float32)

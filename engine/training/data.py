@@ -61,9 +61,11 @@ class RetrievalSet:
         ``files`` adds files that no caption describes but that are searched all the same.
         """
         wanted: dict[str, dict[Path, None]] = {}
+        every: dict[Path, None] = {}
         for caption, path in pairs:
             wanted.setdefault(caption, {})[path] = None
-        every = dict.fromkeys([*(path for paths in wanted.values() for path in paths), *files])
+            every[path] = None
+        every |= dict.fromkeys(files)
         index = {path: number for number, path in enumerate(every)}
         relevant = tuple(tuple(index[path] for path in paths) for paths in wanted.values())
         return cls(tuple(every), tuple(wanted), relevant)

@@ -292,7 +292,7 @@ def _weights(groups: Indices, captioned: Sequence[bool]) -> NDArray[np.float64]:
     """A sound is drawn less the more takes of it there are, and not at all without a caption."""
     sizes = Counter(groups.tolist())
     shares = [0.5 if group < 0 else sizes[group] ** -0.5 for group in groups.tolist()]
-    return np.array(shares) * np.array(captioned)
+    return np.where(captioned, shares, 0.0)
 
 
 def _counters(cnn: cnn10.Cnn) -> dict[str, Tensor]:

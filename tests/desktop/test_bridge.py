@@ -27,6 +27,7 @@ from engine.messages import (
     LibraryOpened,
     Pause,
     ProblemOccurred,
+    Request,
     Resume,
     Search,
     SearchDone,
@@ -76,7 +77,7 @@ def test_requests_made_before_the_engine_runs_arrive_in_order(qtbot: QtBot) -> N
         return engines[0]
 
     bridge = EngineBridge(make_engine)
-    requests = [Search(1, "rain"), Pause(), Resume()]
+    requests: list[Request] = [Search(1, "rain"), Pause(), Resume()]
     bridge.send(requests[0])
     bridge.start()
     bridge.send(requests[1])

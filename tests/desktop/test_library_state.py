@@ -40,15 +40,15 @@ def indexing(done: int) -> Event:
 
 
 def test_opening(bridge: EngineBridge, state: LibraryState) -> None:
-    assert not state.library.opened
+    assert state.library == Library()
     bridge.library_opened.emit(opened(make_folder(), read_only=True))
     assert state.library.opened
     assert state.library.read_only
     assert state.library.path == Path("/library.foundsound")
     assert state.library.roots == (Path("/sounds"),)
-    assert not state.library.encoder_ready
+    before = state.library
     bridge.encoder_ready.emit(READY)
-    assert state.library.encoder_ready
+    assert (before.encoder_ready, state.library.encoder_ready) == (False, True)
 
 
 def test_counts_are_sums_over_folders() -> None:
@@ -68,7 +68,8 @@ def test_changes_are_told_once(bridge: EngineBridge, state: LibraryState) -> Non
 
 def test_a_run_of_indexing(bridge: EngineBridge, state: LibraryState) -> None:
     bridge.indexed.emit(indexing(1))
-    assert state.library.busy
+    during = state.library
+    assert during.busy
     bridge.index_finished.emit(IndexFinished(IndexSummary(indexed=7), cancelled=True))
     assert not state.library.busy
     assert state.library.summary == IndexSummary(indexed=7)

@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
-from engine.errors import KnownError
 from engine.workers import JOBS_AHEAD, NICENESS, DecodePool, Job, Message, _work
 from tests.sounds import noise, write_sound, write_sparse, write_text
 

@@ -115,7 +115,7 @@ def test_nothing_to_say_gives_no_caption(writer: CaptionWriter) -> None:
 def test_categories_of_the_universal_category_system(writer: CaptionWriter) -> None:
     category = writer.category("wooden door creak")
     assert category is not None
-    assert "door" in category.words
+    assert category.name == "doors creak"
     assert writer.category("zzz") is None
     assert len(load_categories()) > 700
 

@@ -1,6 +1,6 @@
 """Draws the app icon's SVG into every size and format a system asks for. Run it after changing the SVG:
 
-python -m tools.render_icons
+python resources/icons/render.py
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from PySide6.QtCore import QBuffer, QByteArray, QIODevice
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
-ICONS = Path(__file__).parents[1] / "resources" / "icons"
+ICONS = Path(__file__).parent
 SIZES = (16, 24, 32, 48, 64, 128, 256, 512)
 SMALL = 32
 """Sizes up to this one are drawn from the plainer SVG: thin detail turns to mud there."""

@@ -1,5 +1,5 @@
 #!/bin/sh
-# What `make` needs done before anything runs. Usage: tools/setup.sh packages | libraries
+# What `make` needs done before anything runs. Usage: .ci/setup.sh packages | libraries
 #
 #   packages   makes .venv and installs the pinned Python packages into it
 #   libraries  installs the system libraries that are missing (Linux), or names them

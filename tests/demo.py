@@ -1,6 +1,6 @@
 """Indexes the bundled sounds into a temporary library with the command line and prints a few searches.
 
-python -m tools.demo
+python -m tests.demo
 """
 
 from __future__ import annotations

@@ -1,0 +1,122 @@
+"""Dropping folders and sounds on the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from desktop.drop_target import DropTarget
+from desktop.theme import Theme
+
+COPY = Qt.DropAction.CopyAction
+LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+
+
+@pytest.fixture
+def window(qtbot: QtBot) -> QWidget:
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(400, 300)
+    window.show()
+    return window
+
+
+@pytest.fixture
+def target(window: QWidget, theme: Theme) -> DropTarget:
+    return DropTarget(window, theme)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "sounds"
+    folder.mkdir()
+    (folder / "a.wav").touch()
+    (folder / "b.wav").touch()
+    return folder
+
+
+def mime(*paths: Path | str) -> QMimeData:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) if isinstance(path, Path) else QUrl(path) for path in paths])
+    return data
+
+
+def drag(window: QWidget, data: QMimeData) -> bool:
+    event = QDragEnterEvent(QPoint(5, 5), COPY, data, LEFT, NONE)
+    QApplication.sendEvent(window, event)
+    return event.isAccepted()
+
+
+def drop(window: QWidget, data: QMimeData) -> bool:
+    event = QDropEvent(QPointF(5, 5), COPY, data, LEFT, NONE)
+    QApplication.sendEvent(window, event)
+    return event.isAccepted()
+
+
+def test_dropped_folders_are_added(window: QWidget, target: DropTarget, folder: Path, tmp_path: Path) -> None:
+    dropped: list[tuple[Path, ...]] = []
+    target.folders_dropped.connect(dropped.append)
+    data = mime(folder, folder / "a.wav", tmp_path)
+    assert drag(window, data)
+    assert target.overlay.isVisible()
+    assert target.overlay.geometry() == window.rect()
+    assert "add" in target.overlay.text
+    assert drop(window, data)
+    assert dropped == [(folder, tmp_path)]
+    assert not target.overlay.isVisible()
+
+
+def test_a_dropped_sound_is_searched_by(window: QWidget, target: DropTarget, folder: Path) -> None:
+    dropped: list[Path] = []
+    target.sound_dropped.connect(dropped.append)
+    assert drag(window, mime(folder / "a.wav"))
+    assert "like this" in target.overlay.text
+    drop(window, mime(folder / "a.wav"))
+    assert dropped == [folder / "a.wav"]
+
+
+def test_several_sounds_are_not_taken(window: QWidget, target: DropTarget, folder: Path) -> None:
+    assert not drag(window, mime(folder / "a.wav", folder / "b.wav"))
+    assert not target.overlay.isVisible()
+
+
+def test_what_is_no_file_is_not_taken(window: QWidget, target: DropTarget, folder: Path) -> None:
+    text = QMimeData()
+    text.setText("rain")
+    assert not drag(window, text)
+    assert not drag(window, mime("https://example.com/a.wav"))
+    assert not drag(window, mime(folder / "gone.wav"))
+
+
+def test_a_read_only_library_takes_no_folders(window: QWidget, target: DropTarget, folder: Path) -> None:
+    target.takes_folders = False
+    assert not drag(window, mime(folder))
+    assert drag(window, mime(folder / "a.wav"))
+
+
+def test_leaving_takes_the_hint_away(window: QWidget, target: DropTarget, folder: Path) -> None:
+    drag(window, mime(folder))
+    QApplication.sendEvent(window, QDragLeaveEvent())
+    assert not target.overlay.isVisible()
+
+
+def test_rows_dragged_from_the_app_itself_are_not_taken(
+    window: QWidget, target: DropTarget, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(QDropEvent, "source", lambda event: window)
+    assert not drag(window, mime(folder))
+
+
+def test_the_hint_is_painted_over_the_window(window: QWidget, target: DropTarget, folder: Path) -> None:
+    before = window.grab().toImage()
+    drag(window, mime(folder))
+    assert window.grab().toImage() != before
+
+
+def test_other_events_pass(window: QWidget, target: DropTarget) -> None:
+    assert target.eventFilter(window, QEvent(QEvent.Type.MouseMove)) is False

@@ -1,0 +1,95 @@
+"""Starting: the app or the command line, and the log."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+import pytest
+
+from desktop import __main__ as starter
+from engine import paths
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    """The root logger, which afterwards is as it was."""
+    root = logging.getLogger()
+    level = root.level
+    yield root
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if type(handler) in (logging.StreamHandler, RotatingFileHandler):
+            root.removeHandler(handler)
+            handler.close()
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str]]:
+    """The libraries and packs the app was opened on, in place of opening it."""
+    runs: list[tuple[Path, str]] = []
+
+    def run(library: Path, pack: str) -> int:
+        runs.append((library, pack))
+        return 0
+
+    monkeypatch.setattr(starter, "run", run)
+    return runs
+
+
+def test_without_arguments_the_app_opens_on_the_default_library(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["foundsound"])
+    with pytest.raises(SystemExit) as ended:
+        starter.main()
+    assert ended.value.code == 0
+    assert runs == [(paths.default_library(), starter.DEFAULT_PACK)]
+
+
+def test_the_app_opens_on_another_library(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["foundsound", "--library", "my.foundsound", "--pack", "mine"])
+    with pytest.raises(SystemExit):
+        starter.main()
+    assert runs == [(tmp_path / "my.foundsound", "mine")]
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["--help"], ["search", "rain", "--library", "x.foundsound"]])
+def test_a_command_goes_to_the_command_line(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+    import engine.__main__
+
+    calls: list[list[str]] = []
+    monkeypatch.setattr(sys, "argv", ["foundsound", *arguments])
+    monkeypatch.setattr(engine.__main__, "main", lambda: calls.append(sys.argv[1:]))
+    starter.main()
+    assert calls == [arguments]
+
+
+def test_the_command_line_needs_no_qt() -> None:
+    code = "import sys, desktop.__main__; print([name for name in sys.modules if name.startswith('PySide6')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_log_is_a_file_that_holds_everything(root_logger: logging.Logger, tmp_path: Path) -> None:
+    starter.set_up_log(tmp_path / "logs")
+    logging.getLogger("engine").info("a step")
+    assert "INFO engine: a step" in (tmp_path / "logs" / "foundsound.log").read_text(encoding="utf-8")
+
+
+def test_where_no_file_can_be_made_the_terminal_has_the_log(
+    root_logger: logging.Logger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in the way").touch()
+    starter.set_up_log(tmp_path / "in the way")
+    logging.getLogger("engine").info("a step")
+    printed = capsys.readouterr().err
+    assert "No log file can be made" in printed
+    assert "a step" in printed

@@ -1,1 +1,0 @@
-"""Developers' tools; no part of the app."""
