@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from engine import __version__
+from tests import demo
 from tests.demo import DEMO, attributions
 
 ROOT = Path(__file__).parents[1]
@@ -136,3 +137,12 @@ def test_no_file_names_a_private_path() -> None:
             matches = private.findall(content.decode("utf-8"))
             found += [f"{path.relative_to(ROOT)}: {match}" for match in matches]
     assert not found
+
+
+def test_demo_indexes_and_searches_the_bundled_sounds(capfd: pytest.CaptureFixture[str]) -> None:
+    assert demo.main() == 0
+    printed = capfd.readouterr().out
+    assert f"{len(attributions())} indexed, 0 unchanged, 0 moved, 0 failed" in printed
+    answers = printed.partition("the search does not see them)")[2].strip().split("\n\n")
+    assert [answer.splitlines()[0] for answer in answers] == list(demo.CAPTIONS)
+    assert all(len(answer.splitlines()) == 1 + demo.LIMIT for answer in answers)

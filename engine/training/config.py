@@ -36,9 +36,9 @@ class TrainConfig:
     Examples: ``draw`` ``"every"`` uses each caption of each sound once an epoch, ``"one"`` draws one caption a sound.
     ``balance`` draws sounds by their weights instead of each once.
 
-    Course: Adam with ``learning_rate`` and ``weight_decay``, divided on a plateau of ``metric`` (``<set>.<field of
-    RetrievalMetrics>``) or, with ``schedule`` ``"cosine"``, warmed up and annealed over ``max_epochs``.
-    ``reduced_precision`` runs the layers in bf16.
+    Course: Adam with ``learning_rate`` and ``weight_decay``, divided on a plateau of the mean of ``metrics`` (each
+    ``<set>.<field of RetrievalMetrics>``) or, with ``schedule`` ``"cosine"``, warmed up and annealed over
+    ``max_epochs``. ``reduced_precision`` runs the layers in bf16.
     """
 
     kind: Literal["transformer", "linear"] = "transformer"
@@ -73,7 +73,7 @@ class TrainConfig:
     plateau_patience: int = 5
     stop_patience: int = 12
     max_epochs: int = 150
-    metric: str = "val.map_at_10"
+    metrics: tuple[str, ...] = ("val.map_at_10",)
     reduced_precision: bool = False
     seed: int = 0
 

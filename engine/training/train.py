@@ -124,13 +124,13 @@ def train(
     folder: Path,
     progress: Callable[[dict[str, Any]], None] | None = None,
 ) -> Result:
-    """Train until ``config.metric`` stops rising; the best weights go to ``folder/tied.safetensors``.
+    """Train until the mean of ``config.metrics`` stops rising; the best weights go to ``folder/tied.safetensors``.
 
     Also writes ``config.json``, ``history.jsonl`` (a line an epoch) and ``checkpoint.pt``; started again on the same
     folder with the same configuration it goes on after the last whole epoch and ends with the very same weights.
 
     Raises:
-        KnownError: ``config_invalid`` when the metric names no validation set or field, or tag logits are missing;
+        KnownError: ``config_invalid`` when a metric names no validation set or field, or tag logits are missing;
             ``config_changed`` when the folder holds a run of another configuration.
     """
     trainer = Trainer(config, data, validation)
@@ -191,8 +191,8 @@ class Trainer:
             count += 1
         self.done_epochs += 1
         metrics = {name: evaluate_set(self.average, data) for name, data in self.validation.items()}
-        name, _, metric = self.config.metric.partition(".")
-        score = float(getattr(metrics[name], metric))
+        wanted = [metric.split(".") for metric in self.config.metrics]
+        score = float(np.mean([getattr(metrics[name], measure) for name, measure in wanted]))
         if self.config.schedule == "plateau":
             self.plateau.step(score)
         if score > self.result.best:
@@ -411,12 +411,14 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def _check(config: TrainConfig, data: TrainSet, validation: Mapping[str, EvalSet]) -> None:
-    name, _, metric = config.metric.partition(".")
-    if name not in validation or metric not in RetrievalMetrics.__annotations__:
+    measures = RetrievalMetrics.__annotations__
+    known = {f"{name}.{measure}" for name in validation for measure in measures}
+    unknown = [metric for metric in config.metrics if metric not in known]
+    if unknown or not config.metrics:
         raise KnownError(
             "config_invalid",
-            f"The metric {config.metric} names no validation set and measure.",
-            f"Sets: {', '.join(validation)}; measures: {', '.join(RetrievalMetrics.__annotations__)}.",
+            f"The metrics {', '.join(unknown) or '(none)'} name no validation set and measure.",
+            f"Sets: {', '.join(validation)}; measures: {', '.join(measures)}.",
         )
     if not config.losses and config.tag_weight == 0:
         raise KnownError("config_invalid", "There is no loss to train with.", "Name triplet, contrastive or both.")

@@ -166,6 +166,19 @@ def test_mp3_of_variable_rate_without_a_header_is_read_to_its_end(tmp_path: Path
     assert len(read(path)) == pytest.approx(len(samples), abs=3 * 1152)
 
 
+def test_without_ffmpeg_libsndfile_does_what_it_can(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = sweep(6.0, RATE, channels=2)
+    paths = [write(tmp_path / f"sound{suffix}", samples) for suffix in (".wav", ".flac", ".ogg", ".mp3")]
+    with_ffmpeg = [read(path, 10**6) for path in paths]
+    monkeypatch.setattr("engine.audio_file.HAS_FFMPEG", False)
+    for path, expected in zip(paths, with_ffmpeg, strict=True):
+        np.testing.assert_allclose(read(path, 5_000), expected, atol=1e-5)
+        with open_audio(path) as audio:
+            audio.seek(2.0)
+            np.testing.assert_allclose(audio.read(4_000), expected[2 * RATE : 2 * RATE + 4_000], atol=2e-3)
+    assert problem(write(tmp_path / "sound.m4a", samples)) == "sound_unreadable"
+
+
 def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
     samples = noise(0.2, RATE)
     wave = write_sound(tmp_path / "a.wav", samples, RATE)

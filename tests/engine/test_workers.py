@@ -303,14 +303,26 @@ from pathlib import Path
 from engine.decode import DecodeOptions
 from engine.workers import DecodePool, Job
 
+class Hang:
+    def stat(self):
+        time.sleep(1000)
+
 if __name__ == "__main__":
     pool = DecodePool(DecodeOptions(8_000, 8_000), workers=2)
     for i in range(20):
         pool.submit(Job(i, Path(sys.argv[1])))
     while len(pool.worker_pids()) < 2 or not pool.poll(0.1):
         pass
+    if sys.argv[2] == "hang":
+        pool.forget()
+        for i in range(2):
+            pool.submit(Job(i, Path(__file__), hash_only=True))
+        while pool.in_flight:
+            pool.poll(0.1)
+        for i in range(2):
+            pool.submit(Job(i, Hang()))
     print(*pool.worker_pids(), "torch" in sys.modules, flush=True)
-    if sys.argv[2] == "wait":
+    if sys.argv[2] != "end":
         time.sleep(1000)
 """
 
@@ -339,8 +351,9 @@ def test_the_interpreter_ends_in_peace_though_the_pool_was_not_closed(endless: P
 
 
 @linux_only
-def test_workers_end_when_the_app_is_killed(endless: Path, tmp_path: Path) -> None:
-    with start_script(tmp_path, endless, "wait") as process:
+@pytest.mark.parametrize("work", ["decode", "hang"])
+def test_workers_end_when_the_app_is_killed(endless: Path, tmp_path: Path, work: str) -> None:
+    with start_script(tmp_path, endless, work) as process:
         assert process.stdout is not None
         first, second, _ = process.stdout.readline().split()
         assert is_running(int(first))

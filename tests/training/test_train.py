@@ -47,7 +47,7 @@ CONFIG = TrainConfig(
     batch_size=8,
     learning_rate=3e-3,
     max_epochs=3,
-    metric="val.map_all",
+    metrics=("val.map_all",),
 )
 
 
@@ -165,7 +165,14 @@ def test_stops_when_nothing_gets_better(problem: Problem, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "changes",
-    [{"metric": "test.map_all"}, {"metric": "val.r1"}, {"losses": ()}, {"tag_weight": 1.0}, {"soft_weight": 0.5}],
+    [
+        {"metrics": ("test.map_all",)},
+        {"metrics": ("val.r1",)},
+        {"metrics": ()},
+        {"losses": ()},
+        {"tag_weight": 1.0},
+        {"soft_weight": 0.5},
+    ],
 )
 def test_what_cannot_be_trained_is_refused(problem: Problem, tmp_path: Path, changes: dict[str, Any]) -> None:
     data = replace(problem[0], tag_logits=None)
