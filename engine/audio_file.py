@@ -1,4 +1,8 @@
-"""Open any sound file and read it as float32 frames: libsndfile first, FFmpeg where libsndfile gives up."""
+"""Open any sound file and read it as float32 frames.
+
+libsndfile reads most formats, FFmpeg the few that libsndfile cannot read or gets wrong; where one gives up on a file,
+the other has a try before the file is called damaged.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +61,9 @@ _FFMPEG_SAMPLES = {"u8": (128, 2**-7), "s16": (0, 2**-15), "s32": (0, 2**-31), "
 _FFMPEG_SAMPLES |= {f"{name}p": scaling for name, scaling in _FFMPEG_SAMPLES.items()}
 # After a jump, lossy codecs sound wrong until they have decoded a few frames.
 _PREROLL_S = 0.5
+
+# Beyond this, libsndfile means that it does not know the length (it says 2**63 - 1, for FLAC that was streamed).
+_UNKNOWN_FRAMES = 2**62
 
 Samples = NDArray[np.float32]
 
@@ -252,7 +259,7 @@ def _nothing_decodable(path: Path, declared: int | None) -> KnownError:
 
 
 class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no types
-    """A SoundFile that does not seek to where it is after each read, which makes clicks in MP3."""
+    """A SoundFile that does not seek to where it is after each read, which costs time and makes clicks in MP3."""
 
     def seekable(self) -> bool:
         return False
@@ -271,7 +278,7 @@ class _SoundFileReader:
             raise _UndecodableError from error
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
-        self.frames: int | None = self._file.frames
+        self.frames: int | None = self._file.frames if self._file.frames < _UNKNOWN_FRAMES else None
         self._lossy = self._file.subtype in ("MPEG_LAYER_III", "OPUS", "VORBIS")
         opus_in_ogg = self._file.subtype == "OPUS" and HAS_FFMPEG
         absurd = self.sample_rate_hz < MIN_SAMPLE_RATE_HZ

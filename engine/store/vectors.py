@@ -231,7 +231,7 @@ class VectorIndex:
         """Copy vectors behind the last one, into room that is there and then into new blocks."""
         at, done = 0, 0
         for block in self._blocks:
-            free = block[max(self._segments + done - at, 0) :]
+            free = block[max(self._segments - at, 0) :]
             taken = min(len(free), len(vectors) - done)
             free[:taken] = vectors[done : done + taken]
             at, done = at + len(block), done + taken

@@ -263,6 +263,22 @@ def test_header_cut_in_two(tmp_path: Path) -> None:
         assert problem(path) == "sound_unreadable"
 
 
+def test_lengths_that_the_header_leaves_open(tmp_path: Path) -> None:
+    samples = noise(3.0, RATE)
+    flac = bytearray(write_sound(tmp_path / "a.flac", samples, RATE).read_bytes())
+    flac[21:26] = bytes([flac[21] & 0xF0]) + bytes(4)  # the 36 bits of STREAMINFO that count samples (RFC 9639, 8.2)
+    (tmp_path / "a.flac").write_bytes(flac)
+    with open_audio(tmp_path / "a.flac") as audio:
+        assert (audio.frames, audio.duration_s) == (None, None)
+        assert len(read_all(audio)) == len(samples)
+        audio.seek(1.0)
+        np.testing.assert_allclose(audio.read(100), samples[RATE : RATE + 100], atol=2**-15)
+    wave = write_header(tmp_path / "a.wav", 0, RATE).read_bytes() + (samples * 32_767).astype("<i2").tobytes()
+    for size in (bytes(4), b"\xff" * 4):
+        (tmp_path / "a.wav").write_bytes(wave[:40] + size + wave[44:])
+        assert len(read(tmp_path / "a.wav")) == len(samples)
+
+
 def test_absurd_sample_rate(tmp_path: Path) -> None:
     path = write_header(tmp_path / "a.wav", 20_000, sample_rate_hz=2)
     path.write_bytes(path.read_bytes() + np.random.default_rng(0).bytes(20_000))

@@ -103,9 +103,11 @@ def state(store: SqliteStore, path: Path) -> SoundState | None:
 
 
 def best(store: SqliteStore, data: str, limit: int = 10) -> list[Path]:
-    """Paths found by the first vector of these bytes, best first."""
+    """Paths found by the first vector of these bytes, best first; every content that is ranked has a sound."""
     ranked = store.search(vectors_for(data.encode())[:1], limit)[0]
-    return [hit.path for hit in store.hits(ranked, limit)]
+    hits = store.hits(ranked, limit)
+    assert {hit.score for hit in hits} == {match.score for match in ranked[: len(hits)]}
+    return [hit.path for hit in hits]
 
 
 def everything(store: SqliteStore) -> set[Path]:

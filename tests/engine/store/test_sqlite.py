@@ -155,6 +155,19 @@ def test_a_missing_sound_that_was_never_indexed_returns_as_pending(store: Sqlite
     assert state(store, root / "rain.wav") is SoundState.PENDING
 
 
+def test_a_changed_sound_that_went_missing_before_it_was_indexed_returns_as_pending(
+    store: SqliteStore, root: Path, tmp_path: Path
+) -> None:
+    folder_id = index_folder(store, root)
+    write(root / "rain.wav", "a dog barks")
+    scan(store, folder_id)
+    shutil.move(root / "rain.wav", tmp_path / "elsewhere.wav")
+    scan(store, folder_id)
+    shutil.move(tmp_path / "elsewhere.wav", root / "rain.wav")
+    assert scan(store, folder_id)[0] == ScanCounts(unchanged=2, returned=1)
+    assert state(store, root / "rain.wav") is SoundState.PENDING
+
+
 def test_sounds_under_an_unreadable_folder_do_not_go_missing(store: SqliteStore, root: Path) -> None:
     write(root / "doors2/other.wav", "another")
     folder_id = index_folder(store, root)
@@ -346,6 +359,19 @@ def test_a_whole_folder_that_moved_keeps_its_ids(store: SqliteStore, root: Path,
     assert everything(store) == {new / name for name in names}
     assert len(store.vectors) == 3 * 2, "nothing was embedded again"
     assert store.folders()[-1].folder_id == new_id
+
+
+def test_of_equal_missing_sounds_the_one_with_the_likest_path_has_moved(store: SqliteStore, tmp_path: Path) -> None:
+    old, new = tmp_path / "sounds/old", tmp_path / "sounds/new"
+    for name in ("a", "b", "c"):
+        write(old / name / "kick.wav", "kick")
+    folder_id = index_folder(store, tmp_path / "sounds")
+    before = ids(store, [old / "b/kick.wav", old / "c/kick.wav"])
+    shutil.rmtree(old / "a")
+    old.rename(new)
+    scan(store, folder_id)
+    assert index_pending(store) == [Adopted.MOVED] * 2
+    assert ids(store, [new / "b/kick.wav", new / "c/kick.wav"]) == before
 
 
 def test_a_copy_is_not_a_move(store: SqliteStore, root: Path) -> None:
@@ -617,7 +643,7 @@ step = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(step, max_size=30))
 def test_after_any_history_the_library_agrees_with_the_disk_and_with_itself(
     tmp_path_factory: pytest.TempPathFactory, history: list[tuple[str, int, int]]
