@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import multiprocessing
 import signal
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ DEFAULT_PACK = "sfx-cnn10"
 
 def main() -> None:
     """``foundsound``: the app, or with a command (``index``, ``search``, ...) the command line."""
+    multiprocessing.freeze_support()  # a decode worker of the frozen app starts here, and goes no further
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--library", type=Path, default=paths.default_library())
     parser.add_argument("--pack", default=DEFAULT_PACK)

@@ -139,8 +139,9 @@ class PreviewStrip(QFrame):
     def _lay_out_sound(self) -> QVBoxLayout:
         title = QHBoxLayout()
         title.setSpacing(14)
-        title.addWidget(self._name, 5)
-        title.addWidget(self._place, 4)
+        self._name.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        title.addWidget(self._name)
+        title.addWidget(self._place, 1)
         title.addWidget(self._format)
         title.addWidget(self._time)
         column = QVBoxLayout()

@@ -94,16 +94,16 @@ class ProgressCard(QFrame):
 
     def _show_idle(self, library: Library) -> None:
         stopped_early = library.cancelled and library.waiting > 0 and library.stopped is None
-        done = summary(library.summary, library.cancelled) if library.summary is not None else ""
+        added, others = summary(library.summary) if library.summary is not None else ("", "")
         self._title.setText(f"{counted(library.waiting, 'sound')} not indexed" if stopped_early else "Up to date")
         self.bar.hide()
-        self._counts.set_text(done)
-        self._counts.setVisible(bool(done))
-        self._rate.hide()
+        for label, text in ((self._counts, added), (self._rate, others)):
+            label.set_text(text)
+            label.setVisible(bool(text))
         self.pause.hide()
         self.resume.setVisible(stopped_early)
         self.cancel.hide()
-        self.setVisible(library.opened and (stopped_early or bool(done)))
+        self.setVisible(library.opened and (stopped_early or bool(added or others)))
 
     def _button(self, icon: str, text: str, icons: Icons, act: object) -> QToolButton:
         button = QToolButton()

@@ -92,7 +92,7 @@ QComboBox QAbstractItemView { background: $surface; color: $text; border: 1px so
     selection-background-color: $accent; selection-color: $on_accent; }
 
 QSlider { min-height: 20px; }
-QSlider::groove:horizontal { height: 4px; background: $raised; border-radius: 2px; }
+QSlider::groove:horizontal { height: 4px; background: $wave; border-radius: 2px; }
 QSlider::sub-page:horizontal { background: $muted; border-radius: 2px; }
 QSlider::handle:horizontal { width: 12px; height: 12px; margin: -4px 0; border-radius: 6px; background: $text; }
 QSlider::handle:horizontal:hover { background: $accent; }

@@ -105,7 +105,7 @@ def progress_title(progress: IndexProgress) -> str:
     return {
         IndexPhase.IDLE: "",
         IndexPhase.SCANNING: "Looking for sounds",
-        IndexPhase.INDEXING: "Listening",
+        IndexPhase.INDEXING: "Indexing",
         IndexPhase.PAUSED: "Paused",
     }[progress.phase]
 
@@ -124,22 +124,14 @@ def progress_rate(progress: IndexProgress) -> str:
     return "  ·  ".join(part for part in (speed(progress.speed_x), time_left(progress.remaining_s)) if part)
 
 
-def summary(done: IndexSummary, cancelled: bool) -> str:
-    """What a finished run did, in one line; nothing when it found nothing to do."""
-    parts = []
-    if done.indexed:
-        parts.append(f"{counted(done.indexed, 'sound')} added in {elapsed(done.elapsed_s)}")
-    if done.moved:
-        parts.append(f"{done.moved:,} moved")
-    if done.missing:
-        parts.append(f"{done.missing:,} missing")
-    if done.failed:
-        parts.append(f"{done.failed:,} not readable")
-    if cancelled:
-        parts.insert(0, "Stopped")
-    elif not parts:
-        return "Everything is up to date" if done.unchanged else ""
-    return "  ·  ".join(parts)
+def summary(done: IndexSummary) -> tuple[str, str]:
+    """What a finished run did, in two short lines; empty where there is nothing to tell."""
+    added = f"{counted(done.indexed, 'sound')} added in {elapsed(done.elapsed_s)}" if done.indexed else ""
+    rest = {"moved": done.moved, "missing": done.missing, "not readable": done.failed}
+    others = "  ·  ".join(f"{number:,} {what}" for what, number in rest.items() if number)
+    if not added and not others and done.unchanged:
+        return f"{counted(done.unchanged, 'sound')}, nothing new", ""
+    return added, others
 
 
 def folder_counts(folder: Folder) -> str:

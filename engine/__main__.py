@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,14 +41,19 @@ class RankBy(StrEnum):
     SOUND = "sound"
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"foundsound {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 - its callback acts
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
+) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
 
 
@@ -146,11 +152,12 @@ def status(library: Library = None, as_json: AsJson = False, pack: PackId = DEFA
     for folder in folders:
         typer.echo(f"Folder    {folder.path} ({folder.sounds} sounds)")
     for failure in failures:
-        typer.echo(f"Failed    {failure.path}: {failure.detail}")
+        typer.echo(f"Failed    {failure.detail}")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits 0 when done, 1 on a KnownError (one line on stderr), 2 on wrong usage."""
+    multiprocessing.freeze_support()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:

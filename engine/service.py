@@ -95,8 +95,9 @@ class _Loop:
         store = self._session.store
         self._emit(m.LibraryOpened(store.status(), store.folders(), store.read_only))
         self._emit(m.EncoderReady(self._session.pack.pack_id, self._session.encoder().device))
-        if not store.read_only and store.count_pending():
-            self._session.indexer.begin([])  # what an earlier run left
+        available = [folder.folder_id for folder in store.folders() if folder.available]
+        if not store.read_only and (available or store.count_pending()):
+            self._session.indexer.begin(available)  # what changed meanwhile, and what an earlier run left
         while True:
             working = self._session.indexer.running and not self._paused
             for request in self._take(wait=not working):

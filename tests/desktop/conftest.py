@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QEvent, QSettings
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -35,6 +35,15 @@ def answer_with(hits: Sequence[Hit]) -> dict[type, Answer]:
         return [SearchDone(request.request_id, tuple(hits), 100, 0.012)]
 
     return {Search: answer, FindSimilar: answer}
+
+
+def end(app: App) -> None:
+    """Close an app and delete all of it."""
+    app.window.close()
+    for part in (app.window, app.theme, app):
+        part.deleteLater()
+    QApplication.processEvents()
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
 
 
 @dataclass
@@ -127,8 +136,4 @@ def start(qapp: QApplication, qtbot: QtBot, settings: Settings, tmp_path: Path) 
 
     yield start
     for app in apps:
-        app.window.close()
-        app.window.deleteLater()
-        app.theme.deleteLater()
-        app.deleteLater()
-    QApplication.processEvents()
+        end(app)

@@ -23,6 +23,7 @@ from engine.audio_file import SUPPORTED_SUFFIXES
 from engine.messages import Event
 from engine.service import Engine
 from tests.desktop.audio_device import NULL, use_alsa
+from tests.desktop.conftest import end
 
 WAIT_MS = 300_000
 
@@ -51,11 +52,7 @@ def app(
     app = App(qapp, make_engine, settings, Player(), BugReporter(), paths.resources(), tmp_path)
     app.show()
     yield app
-    app.window.close()
-    app.window.deleteLater()
-    app.theme.deleteLater()
-    app.deleteLater()
-    QApplication.processEvents()
+    end(app)
 
 
 def drop(app: App, folder: Path) -> None:

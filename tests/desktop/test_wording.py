@@ -96,17 +96,16 @@ def test_slow_speeds_keep_a_decimal() -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "cancelled", "text"),
+    ("done", "lines"),
     [
-        (IndexSummary(indexed=1240, failed=3, elapsed_s=120), False, "1,240 sounds added in 2 min  ·  3 not readable"),
-        (IndexSummary(moved=2, missing=1), False, "2 moved  ·  1 missing"),
-        (IndexSummary(unchanged=5), False, "Everything is up to date"),
-        (IndexSummary(), False, ""),
-        (IndexSummary(), True, "Stopped"),
+        (IndexSummary(indexed=1240, failed=3, elapsed_s=120), ("1,240 sounds added in 2 min", "3 not readable")),
+        (IndexSummary(moved=2, missing=1, unchanged=9), ("", "2 moved  ·  1 missing")),
+        (IndexSummary(unchanged=5), ("5 sounds, nothing new", "")),
+        (IndexSummary(), ("", "")),
     ],
 )
-def test_summary(done: IndexSummary, cancelled: bool, text: str) -> None:
-    assert wording.summary(done, cancelled) == text
+def test_summary(done: IndexSummary, lines: tuple[str, str]) -> None:
+    assert wording.summary(done) == lines
 
 
 def test_folder_counts() -> None:

@@ -175,6 +175,22 @@ def test_an_interrupted_run_goes_on_at_the_next_start(tmp_path: Path, pack: str)
     assert second.engine.close(WAIT_S)
 
 
+def test_what_changed_while_closed_is_found_at_the_next_start(tmp_path: Path, pack: str) -> None:
+    folder = _make_sounds(tmp_path / "sounds", 3)
+    first = Client(tmp_path / "library.foundsound", pack)
+    first.engine.start()
+    first.engine.send(m.AddFolder(folder))
+    first.wait(m.IndexFinished)
+    assert first.engine.close(WAIT_S)
+    (folder / "000.wav").unlink()
+    _make_sounds(folder / "more", 5, seconds=0.7)
+    second = Client(tmp_path / "library.foundsound", pack)
+    second.engine.start()
+    summary = second.wait(m.IndexFinished).summary
+    assert (summary.indexed, summary.unchanged, summary.missing) == (5, 2, 1)
+    assert second.engine.close(WAIT_S)
+
+
 def test_an_unknown_pack_stops_the_engine_with_its_reason(tmp_path: Path) -> None:
     client = Client(tmp_path / "library.foundsound", "nonsense")
     client.engine.start()

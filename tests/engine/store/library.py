@@ -106,7 +106,7 @@ def best(store: SqliteStore, data: str, limit: int = 10) -> list[Path]:
     """Paths found by the first vector of these bytes, best first; every content that is ranked has a sound."""
     ranked = store.search(vectors_for(data.encode())[:1], limit)[0]
     hits = store.hits(ranked, limit)
-    assert {hit.score for hit in hits} == {match.score for match in ranked[: len(hits)]}
+    assert len(hits) >= len(ranked)
     return [hit.path for hit in hits]
 
 
