@@ -499,10 +499,12 @@ class SqliteStore:
             self._last_segment = ids[-1]
 
     def _indexed_contents(self) -> Ids:
-        return self._ids("SELECT content_id FROM sound WHERE state = 'indexed' AND content_id IS NOT NULL")
+        return self._contents("state = 'indexed' AND content_id IS NOT NULL")
 
-    def _ids(self, sql: str, parameters: Sequence[object] = ()) -> Ids:
-        return np.fromiter((row[0] for row in self._db.execute(sql, parameters)), np.int64)
+    def _contents(self, where: str, parameters: Sequence[object] = ()) -> Ids:
+        """Contents (n,) of certain sounds; fetched as one text, which takes a third of the time that rows take."""
+        sql = f"SELECT group_concat(content_id) FROM sound WHERE {where}"  # noqa: S608
+        return np.fromstring(self._db.execute(sql, parameters).fetchone()[0] or "", np.int64, sep=",")
 
     @contextmanager
     def _changing(self) -> Iterator[set[int | None]]:
@@ -511,10 +513,8 @@ class SqliteStore:
         with self._file.writing():
             yield touched
             contents = sorted(id_ for id_ in touched if id_ is not None)
-            visible = self._ids(
-                """SELECT content_id FROM sound
-                   WHERE content_id IN (SELECT value FROM json_each(?)) AND state = 'indexed'""",
-                [json.dumps(contents)],
+            visible = self._contents(
+                "content_id IN (SELECT value FROM json_each(?)) AND state = 'indexed'", [json.dumps(contents)]
             )
         if contents:
             with self._file.reading():
@@ -556,9 +556,7 @@ class SqliteStore:
         """
         with self._file.reading():
             lacking = not self._index.has(indexed).all()
-            waiting = self._ids(
-                "SELECT content_id FROM sound WHERE state = 'pending' AND NOT stale AND content_id IS NOT NULL"
-            )
+            waiting = self._contents("state = 'pending' AND NOT stale AND content_id IS NOT NULL")
             ready = self._index.has(waiting).any()
         if not lacking and not ready:
             return
