@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from engine.decode import Block, DecodeOptions, SoundInfo
 from engine.errors import KnownError
 from engine.messages import IndexPhase, IndexProgress, IndexSummary
+from engine.packs import Pack
 from engine.scan import FoundFile, ScanProblem, scan_folder
 from engine.segments import Segment, Windows
 from engine.store.store import Adopted, IndexedSound, PendingSound, Store
@@ -28,6 +29,11 @@ SCAN_SLICE = 500
 BATCH_S = 80.0
 """Audio embedded in one step: about 250 ms of work on two cores."""
 POLL_S = 0.05
+
+
+def decode_options(pack: Pack) -> DecodeOptions:
+    """What the pack's encoder wants of decoding."""
+    return DecodeOptions(pack.sample_rate_hz, pack.block_samples)
 
 
 @dataclass
@@ -46,18 +52,24 @@ class Assembly:
 
 
 class Embedder:
-    """Runs decoded blocks through the encoder in batches and assembles each sound's segments."""
+    """Runs decoded blocks through the encoder in batches and assembles each sound's segments.
 
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    Args:
+        pack: The pack.
+        get_encoder: Its encoder, not asked for before there is something to encode.
+    """
+
+    def __init__(self, pack: Pack, get_encoder: Callable[[], Encoder]) -> None:
+        self._pack = pack
+        self._get_encoder = get_encoder
         self._ready: deque[tuple[int, Block]] = deque()
         self._assemblies: dict[int, Assembly] = {}
         self.ready_s = 0.0
 
     def open(self, job_id: int) -> None:
         """Expect blocks of a sound."""
-        pack = self._encoder.pack
-        self._assemblies[job_id] = Assembly(Windows(pack.segment_s, pack.hop_s, self._encoder.frame_s))
+        pack = self._pack
+        self._assemblies[job_id] = Assembly(Windows(pack.segment_s, pack.hop_s, pack.frame_s))
 
     def drop(self, job_id: int) -> None:
         """Forget a sound whose decoding failed, also the blocks that came before."""
@@ -85,7 +97,7 @@ class Embedder:
         self.ready_s = max(0.0, self.ready_s - seconds)
         cut: list[tuple[Assembly, Segment]] = []
         for (job_id, _), frames in zip(
-            batch, self._encoder.frames([block.waveform for _, block in batch]), strict=True
+            batch, self._get_encoder().frames([block.waveform for _, block in batch]), strict=True
         ):
             assembly = self._assemblies[job_id]
             assembly.waiting -= 1
@@ -105,13 +117,15 @@ class Embedder:
             yield job_id, self._assemblies.pop(job_id)
 
     def _encode_segments(self, cut: Sequence[tuple[Assembly, Segment]]) -> None:
-        vectors = self._encoder.audio_vectors([segment.frames for _, segment in cut])
+        if not cut:
+            return
+        vectors = self._get_encoder().audio_vectors([segment.frames for _, segment in cut])
         for (assembly, segment), vector in zip(cut, vectors, strict=True):
             assembly.segments.append((segment.start_s, segment.end_s))
             assembly.vectors.append(vector)
 
     def _seconds(self, block: Block) -> float:
-        return len(block.waveform) / self._encoder.sample_rate_hz
+        return len(block.waveform) / self._pack.sample_rate_hz
 
 
 class Indexer:
@@ -119,12 +133,14 @@ class Indexer:
 
     Args:
         store: The library.
-        get_encoder: Loads the encoder; called only when there is something to embed.
+        pack: The pack that sounds are embedded with.
+        get_encoder: Loads its encoder; called only when there is something to embed.
         workers: Number of decode processes.
     """
 
-    def __init__(self, store: Store, get_encoder: Callable[[], Encoder], workers: int) -> None:
+    def __init__(self, store: Store, pack: Pack, get_encoder: Callable[[], Encoder], workers: int) -> None:
         self._store = store
+        self._pack = pack
         self._get_encoder = get_encoder
         self._workers = workers
         self._run = _Run()
@@ -223,12 +239,12 @@ class Indexer:
 
     def _index_step(self) -> None:
         run = self._run
-        if run.embedder is None or run.pool is None:
-            encoder = self._get_encoder()
-            run.embedder = Embedder(encoder)
-            run.pool = DecodePool(DecodeOptions(encoder.sample_rate_hz, encoder.block_samples), self._workers)
-        started = time.monotonic()
+        if run.pool is None or run.embedder is None:
+            run.embedder = Embedder(self._pack, self._get_encoder)
+            run.pool = DecodePool(decode_options(self._pack), self._workers)
         self._submit(run, run.pool)
+        self._get_encoder()  # where it has yet to load, the first files are decoded meanwhile
+        started = time.monotonic()
         messages = run.pool.poll(0.0 if run.embedder.ready_s >= BATCH_S else POLL_S)
         failures: list[tuple[int, KnownError]] = []
         for message in messages:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from engine.paths import resources, user_packs
 
 FORMAT = 1
 DEFAULT_PACK = "sfx-cnn10"
+BLOCK_S = 30.0
 LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
 
 
@@ -25,13 +27,16 @@ class Pack:
     """A pack on disk.
 
     ``pack_hash`` is the SHA-256 of ``pack.json``, which holds the hashes of all other files, so it names the whole
-    pack. ``segment_s`` and ``hop_s`` are the length of the windows a long sound is cut into and their distance.
+    pack. ``frame_samples`` is the distance of the encoder's frames in samples at ``sample_rate_hz``; ``segment_s`` and
+    ``hop_s`` are the length of the windows a long sound is cut into and their distance.
     """
 
     folder: Path
     pack_id: str
     pack_hash: str
     dim: int
+    sample_rate_hz: int
+    frame_samples: int
     segment_s: float
     hop_s: float
     manifest: dict[str, Any]
@@ -59,12 +64,25 @@ class Pack:
                 pack_id=str(manifest["id"]),
                 pack_hash=hashlib.sha256(content).hexdigest(),
                 dim=int(manifest["tied_layers"]["dim"]),
+                sample_rate_hz=int(manifest["audio"]["frontend"]["sample_rate_hz"]),
+                frame_samples=int(manifest["audio"]["frontend"]["hop"])
+                * math.prod(time_pool for time_pool, _ in manifest["audio"]["cnn"]["pools"]),
                 segment_s=float(manifest["segments"]["length_s"]),
                 hop_s=float(manifest["segments"]["hop_s"]),
                 manifest=manifest,
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise _broken(path, f"{type(error).__name__}: {error}") from error
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.frame_samples / self.sample_rate_hz
+
+    @property
+    def block_samples(self) -> int:
+        """Long sounds are encoded in blocks of this length, a whole number of frames, so that frames line up."""
+        return round(BLOCK_S / self.frame_s) * self.frame_samples
 
     def file(self, name: str) -> Path:
         """Path of a file of the pack after checking its SHA-256.

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decode import DecodeOptions
 from engine.errors import KnownError
-from engine.indexer import Embedder
+from engine.indexer import Embedder, decode_options
 from engine.messages import Hit
 from engine.store.store import Store
 from engine.workers import DecodePool, Job
@@ -60,8 +59,8 @@ def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
     Raises:
         KnownError: Why it cannot be decoded.
     """
-    pool = DecodePool(DecodeOptions(encoder.sample_rate_hz, encoder.block_samples), workers=1)
-    embedder = Embedder(encoder)
+    pool = DecodePool(decode_options(encoder.pack), workers=1)
+    embedder = Embedder(encoder.pack, lambda: encoder)
     embedder.open(0)
     pool.submit(Job(0, sound))
     try:

@@ -39,7 +39,7 @@ class Session:
         self.store = SqliteStore.open(library, pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only)
         self._encoder: Encoder | None = None
         count = workers or min(8, os.cpu_count() or 2)
-        self.indexer = Indexer(self.store, self.encoder, count)
+        self.indexer = Indexer(self.store, pack, self.encoder, count)
 
     def encoder(self) -> Encoder:
         """The encoder, loaded at the first call (this imports torch and takes seconds)."""

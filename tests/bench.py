@@ -132,9 +132,7 @@ def _time_to_window(library: Path) -> None:
         started = time.perf_counter()
         _, rss = _run(command)
         times.append(time.perf_counter() - started)
-    print(
-        f"time to window             {np.median(times):8.2f} s (process start to first paint and exit), RSS {rss:.0f} MB"
-    )
+    print(f"time to window             {np.median(times):8.2f} s (start to first paint and exit), RSS {rss:.0f} MB")
 
 
 def _caption_latency() -> None:

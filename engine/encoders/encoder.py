@@ -25,7 +25,6 @@ from engine.packs import Pack
 
 log = logging.getLogger(__name__)
 
-BLOCK_S = 30.0
 BATCH_S = 90.0
 """Most padded audio in one pass of the CNN: about a quarter of a second of work on two cores."""
 
@@ -59,11 +58,7 @@ class Encoder:
         self._tied = tied.to(device).eval()
         self._text = text.to(device).eval()
         self._dtype = dtype
-        self._samples_per_frame = frontend.config.hop * cnn.config.time_stride
-        self.sample_rate_hz = frontend.config.sample_rate_hz
-        self.frame_s = self._samples_per_frame / self.sample_rate_hz
-        self.block_samples = round(BLOCK_S / self.frame_s) * self._samples_per_frame
-        """Long sounds are encoded in blocks of this length, a whole number of frames, so that frames line up."""
+        self.sample_rate_hz = pack.sample_rate_hz
         self._min_samples = (cnn.config.time_stride - 1) * frontend.config.hop
 
     @classmethod

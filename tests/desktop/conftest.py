@@ -51,10 +51,15 @@ class Desk:
     """The app and what stands behind it."""
 
     app: App
-    engine: FakeEngine
+    engines: list[FakeEngine]
     player: FakePlayer
     bugs: BugReporter
     qtbot: QtBot
+
+    @property
+    def engine(self) -> FakeEngine:
+        """The engine that was started last."""
+        return self.engines[-1]
 
     def search(self, caption: str) -> None:
         """Type a caption, press Enter, and wait for the answer."""
@@ -132,7 +137,7 @@ def start(qapp: QApplication, qtbot: QtBot, settings: Settings, tmp_path: Path) 
         app.show()
         qtbot.waitUntil(lambda: bool(engines) and app.bridge._engine is engines[0])
         QApplication.processEvents()
-        return Desk(app, engines[0], player, bugs, qtbot)
+        return Desk(app, engines, player, bugs, qtbot)
 
     yield start
     for app in apps:

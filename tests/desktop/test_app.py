@@ -265,7 +265,9 @@ def test_searching_goes_on_quietly_while_indexing(start: Start) -> None:
 
 
 def test_clearing_the_search_leaves_nothing_to_play_by_accident(desk: Desk) -> None:
+    desk.app.actions.automatic.setChecked(False)
     desk.search("door")
+    desk.app.view.enter()
     desk.app.search_bar.clear()
     assert title(desk) == "What are you listening for?"
     key(desk, Key.Key_Down)
@@ -349,10 +351,21 @@ def test_an_engine_that_stopped_can_be_started_again(start: Start) -> None:
     desk = start(opening=(EngineStopped(locked),))
     desk.qtbot.waitUntil(lambda: title(desk) == "The library is in use")
     assert not desk.app.actions.add_folder.isEnabled()
+    desk.app.search_bar.search_caption("door")
     with desk.qtbot.waitSignal(desk.app.bridge.engine_stopped):
         desk.app.empty.action_requested.emit(PageAction.RESTART)
-    assert desk.engine.closed
-    assert not desk.engine.thread.is_alive()
+    first, second = desk.engines
+    assert first.closed
+    assert not first.thread.is_alive()
+    desk.qtbot.waitUntil(lambda: len(second.sent(Search)) == 1)
+
+
+def test_a_table_that_is_not_seen_plays_nothing(desk: Desk) -> None:
+    desk.search("door")
+    desk.emit(EngineStopped(KnownError("library_locked", "In use.")))
+    assert not desk.app.view.isVisible()
+    key(desk, Key.Key_Down)
+    assert desk.player.played == []
 
 
 def test_a_read_only_library_can_be_searched_but_not_changed(start: Start) -> None:

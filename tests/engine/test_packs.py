@@ -17,6 +17,7 @@ def _write_pack(folder: Path, **changes: object) -> Path:
     manifest = {
         "format": 1,
         "id": folder.name,
+        "audio": {"frontend": {"sample_rate_hz": 8000, "hop": 100}, "cnn": {"pools": [[2, 2], [2, 2], [1, 1]]}},
         "tied_layers": {"dim": 8},
         "segments": {"length_s": 10.0, "hop_s": 5.0},
         "files": describe_files(folder),
@@ -37,6 +38,7 @@ def test_a_whole_pack_reads_and_verifies(tmp_path: Path) -> None:
     pack = Pack.read(_write_pack(tmp_path / "one"))
     pack.verify()
     assert (pack.pack_id, pack.dim, pack.segment_s, pack.hop_s) == ("one", 8, 10.0, 5.0)
+    assert (pack.sample_rate_hz, pack.frame_samples, pack.frame_s, pack.block_samples) == (8000, 400, 0.05, 240_000)
     assert pack.file("weights.safetensors").read_bytes() == b"weights"
 
 

@@ -37,8 +37,8 @@ def test_frames_do_not_depend_on_company(encoder: Encoder) -> None:
 
 
 def test_blocks_of_a_long_sound_line_up(encoder: Encoder) -> None:
-    (frames,) = encoder.frames([_noise(encoder.block_samples)])
-    assert len(frames) * encoder.frame_s * encoder.sample_rate_hz == pytest.approx(encoder.block_samples)
+    (frames,) = encoder.frames([_noise(encoder.pack.block_samples)])
+    assert len(frames) * encoder.pack.frame_samples == encoder.pack.block_samples
 
 
 def test_vectors_are_unit_and_of_the_packs_dim(encoder: Encoder) -> None:
