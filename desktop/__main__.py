@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import logging
 import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ LOG_NAME = "foundsound.log"
 LOG_BYTES = 1_000_000
 SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread may keep Python from the others: at the default 5 ms, playback starts late while indexing."""
-DEFAULT_PACK = "sfx-cnn10"
 
 
 def main() -> None:
@@ -30,14 +30,22 @@ def main() -> None:
     multiprocessing.freeze_support()  # a decode worker of the frozen app starts here, and goes no further
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--library", type=Path, default=paths.default_library())
-    parser.add_argument("--pack", default=DEFAULT_PACK)
+    parser.add_argument("--pack", default=paths.DEFAULT_PACK)
     options, rest = parser.parse_known_args()
     if rest:
         from engine.__main__ import main as command_line
 
         command_line()
+    elif not has_screen(sys.platform, os.environ):
+        sys.exit("There is no screen to open a window on. The command line works without: foundsound --help")
     else:
         sys.exit(run(options.library.expanduser().absolute(), options.pack))
+
+
+def has_screen(platform: str, environment: Mapping[str, str]) -> bool:
+    """Whether Qt will find a screen; without one it would abort the process."""
+    ways = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not platform.startswith("linux") or any(environment.get(way) for way in ways)
 
 
 def run(library: Path, pack: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import multiprocessing
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,8 +18,8 @@ import typer
 from engine import __version__
 from engine.errors import KnownError
 from engine.messages import Hit, IndexPhase, IndexProgress, IndexSummary
-from engine.packs import DEFAULT_PACK, find_pack
-from engine.paths import default_library
+from engine.packs import find_pack
+from engine.paths import DEFAULT_PACK, default_library
 from engine.session import Session
 
 app = typer.Typer(
@@ -64,9 +65,8 @@ def index(
     pack: PackId = DEFAULT_PACK,
 ) -> None:
     """Add folders to the library and index what is new or changed in them."""
-    with _session(library, pack, must_exist=False) as session:
-        ids = [session.add_folder(folder) for folder in folders]
-        session.indexer.begin(ids)
+    with _session(library, pack) as session:
+        session.indexer.begin([session.add_folder(folder) for folder in folders])
         summary = _run_with_progress(session)
         for problem in session.problems:
             typer.echo(f"warning: {problem.detail} {problem.hint}", err=True)
@@ -94,7 +94,7 @@ def search(
     if captions_file is not None and not as_json:
         raise typer.BadParameter("--captions-file prints JSON lines: add --json")
     captions = [caption] if caption is not None else _read_captions(captions_file)
-    with _session(library, pack) as session:
+    with _session(library, pack, read_only=True) as session:
         from engine.search import by_captions
 
         results = by_captions(session.store, session.encoder(), captions, limit)
@@ -114,7 +114,7 @@ def similar(
     pack: PackId = DEFAULT_PACK,
 ) -> None:
     """Rank the library's sounds by likeness to a sound."""
-    with _session(library, pack) as session:
+    with _session(library, pack, read_only=True) as session:
         hits = session.similar(sound, limit)
     if as_json:
         typer.echo(_json({"sound": str(sound), "hits": [_hit(hit) for hit in hits]}))
@@ -125,7 +125,7 @@ def similar(
 @app.command()
 def status(library: Library = None, as_json: AsJson = False, pack: PackId = DEFAULT_PACK) -> None:
     """Show what the library holds, and what could not be indexed and why."""
-    with _session(library, pack) as session:
+    with _session(library, pack, read_only=True) as session:
         state = session.store.status()
         folders = session.store.folders()
         failures = session.store.failures(limit=100_000)
@@ -168,11 +168,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 @contextmanager
-def _session(library: Path | None, pack: str, must_exist: bool = True) -> Iterator[Session]:
+def _session(library: Path | None, pack: str, read_only: bool = False) -> Iterator[Session]:
     path = library or default_library()
-    if must_exist and not path.exists():
+    if read_only and not os.path.lexists(path):
         raise KnownError("library_missing", f"There is no library at {path}.", "Run “foundsound index FOLDER” first.")
-    session = Session(path, find_pack(pack))
+    session = Session(path, find_pack(pack), read_only=read_only)
     try:
         yield session
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.decode import Block, DecodeOptions, SoundInfo
+from engine.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.errors import KnownError
 from engine.messages import IndexPhase, IndexProgress, IndexSummary
 from engine.packs import Pack
 from engine.scan import FoundFile, ScanProblem, scan_folder
-from engine.segments import Segment, Windows
 from engine.store.store import Adopted, IndexedSound, PendingSound, Store
 from engine.workers import DecodePool, Job, Message
 
@@ -26,106 +25,7 @@ if TYPE_CHECKING:
     from engine.encoders.encoder import Encoder
 
 SCAN_SLICE = 500
-BATCH_S = 80.0
-"""Audio embedded in one step: about 250 ms of work on two cores."""
 POLL_S = 0.05
-
-
-def decode_options(pack: Pack) -> DecodeOptions:
-    """What the pack's encoder wants of decoding."""
-    return DecodeOptions(pack.sample_rate_hz, pack.block_samples)
-
-
-@dataclass
-class Assembly:
-    """A sound on its way from decoded blocks to segment vectors."""
-
-    windows: Windows
-    waiting: int = 0
-    info: SoundInfo | None = None
-    segments: list[tuple[float, float]] = field(default_factory=list)
-    vectors: list[NDArray[np.float32]] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        return self.info is not None and self.waiting == 0
-
-
-class Embedder:
-    """Runs decoded blocks through the encoder in batches and assembles each sound's segments.
-
-    Args:
-        pack: The pack.
-        get_encoder: Its encoder, not asked for before there is something to encode.
-    """
-
-    def __init__(self, pack: Pack, get_encoder: Callable[[], Encoder]) -> None:
-        self._pack = pack
-        self._get_encoder = get_encoder
-        self._ready: deque[tuple[int, Block]] = deque()
-        self._assemblies: dict[int, Assembly] = {}
-        self.ready_s = 0.0
-
-    def open(self, job_id: int) -> None:
-        """Expect blocks of a sound."""
-        pack = self._pack
-        self._assemblies[job_id] = Assembly(Windows(pack.segment_s, pack.hop_s, pack.frame_s))
-
-    def drop(self, job_id: int) -> None:
-        """Forget a sound whose decoding failed, also the blocks that came before."""
-        if self._assemblies.pop(job_id, None) is None:
-            return
-        self._ready = deque(item for item in self._ready if item[0] != job_id)
-        self.ready_s = sum(self._seconds(block) for _, block in self._ready)
-
-    def add(self, job_id: int, part: Block | SoundInfo) -> None:
-        """Take a decoded block, or the information that ends a sound."""
-        if isinstance(part, SoundInfo):
-            self._assemblies[job_id].info = part
-            return
-        self._assemblies[job_id].waiting += 1
-        self._ready.append((job_id, part))
-        self.ready_s += self._seconds(part)
-
-    def embed(self, most_s: float = BATCH_S) -> float:
-        """Encode up to ``most_s`` seconds of what is ready; returns the seconds encoded."""
-        batch: list[tuple[int, Block]] = []
-        seconds = 0.0
-        while self._ready and (not batch or seconds + self._seconds(self._ready[0][1]) <= most_s):
-            batch.append(self._ready.popleft())
-            seconds += self._seconds(batch[-1][1])
-        self.ready_s = max(0.0, self.ready_s - seconds)
-        cut: list[tuple[Assembly, Segment]] = []
-        for (job_id, _), frames in zip(
-            batch, self._get_encoder().frames([block.waveform for _, block in batch]), strict=True
-        ):
-            assembly = self._assemblies[job_id]
-            assembly.waiting -= 1
-            cut += [(assembly, segment) for segment in assembly.windows.push(frames)]
-        self._encode_segments(cut)
-        return seconds
-
-    def collect(self) -> Iterator[tuple[int, Assembly]]:
-        """Sounds whose every segment now has a vector; each is handed out once."""
-        done = {job_id: assembly for job_id, assembly in self._assemblies.items() if assembly.complete}
-        last: list[tuple[Assembly, Segment]] = []
-        for assembly in done.values():
-            assert assembly.info is not None
-            last += [(assembly, segment) for segment in assembly.windows.finish(assembly.info.duration_s)]
-        self._encode_segments(last)
-        for job_id in done:
-            yield job_id, self._assemblies.pop(job_id)
-
-    def _encode_segments(self, cut: Sequence[tuple[Assembly, Segment]]) -> None:
-        if not cut:
-            return
-        vectors = self._get_encoder().audio_vectors([segment.frames for _, segment in cut])
-        for (assembly, segment), vector in zip(cut, vectors, strict=True):
-            assembly.segments.append((segment.start_s, segment.end_s))
-            assembly.vectors.append(vector)
-
-    def _seconds(self, block: Block) -> float:
-        return len(block.waveform) / self._pack.sample_rate_hz
 
 
 class Indexer:
@@ -186,9 +86,13 @@ class Indexer:
         """Scan these folders (in addition to those a run is scanning), then index what is pending."""
         if not self.running:
             self._run = _Run(phase=IndexPhase.SCANNING)
-        self._run.folders.extend(id_ for id_ in folder_ids if id_ not in self._run.folders)
-        if self._run.folders:
-            self._run.phase = IndexPhase.SCANNING
+        run = self._run
+        known = {folder.folder_id for folder in self._store.folders()}  # one may have become part of its parent
+        run.folders = deque(id_ for id_ in dict.fromkeys([*run.folders, *folder_ids]) if id_ in known)
+        if run.scan is not None and run.scan.folder_id not in known:
+            run.scan = None
+        if run.folders:
+            run.phase = IndexPhase.SCANNING
 
     def step(self) -> bool:
         """Do one small piece of work; False when the run is over.
@@ -293,7 +197,10 @@ class Indexer:
             self._done(run, job_id)
         elif isinstance(part, KnownError):
             embedder.drop(job_id)
-            failures.append((job_id, part))
+            if part.kind == "sound_vanished" and self._is_offline(sound.path):
+                self._done(run, job_id)  # it stays pending until its drive is back
+            else:
+                failures.append((job_id, part))
         else:
             embedder.add(job_id, part)
 
@@ -311,6 +218,11 @@ class Indexer:
             run.failed += len(failures)
         for job_id, _ in [*complete, *failures]:
             self._done(run, job_id)
+
+    def _is_offline(self, path: Path) -> bool:
+        """Whether the folder that holds this sound is not there now, as when its drive was unplugged."""
+        roots = (folder.path for folder in self._store.folders() if path.is_relative_to(folder.path))
+        return not any(os.path.isdir(root) for root in roots)  # noqa: PTH112 - unlike pathlib's it never raises
 
     def _done(self, run: _Run, job_id: int) -> None:
         del run.flying[job_id]
@@ -362,16 +274,18 @@ class _FolderScan:
     """A scan of one folder, taken in slices."""
 
     def __init__(self, folder_id: int, store: Store) -> None:
-        self._folder_id = folder_id
+        self.folder_id = folder_id
         self._store = store
         self._root = store.folder_path(folder_id)
         self._token = store.begin_scan(folder_id)
-        self._entries = scan_folder(self._root)
+        self._entries: Iterator[FoundFile | ScanProblem] | None = None
         self._problems: list[ScanProblem] = []
 
     def step(self, run: _Run) -> bool:
         """Record one slice; False when the folder is done."""
         try:
+            if self._entries is None:
+                self._entries = scan_folder(self._root)
             entries = list(islice(self._entries, SCAN_SLICE))
         except KnownError as error:  # the folder is gone or unreadable: its sounds keep their state
             run.problems.append(ScanProblem(self._root, error.kind, error.detail, error.hint))

@@ -8,17 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.errors import KnownError
-from engine.paths import resources, user_packs
+from engine.paths import DEFAULT_PACK, resources, user_packs
 
 FORMAT = 1
-DEFAULT_PACK = "sfx-cnn10"
 BLOCK_S = 30.0
+TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
 
 
@@ -127,7 +128,7 @@ def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None
     Raises:
         KnownError: ``pack_unknown``, with the names of those there are; or as :meth:`Pack.read`.
     """
-    if (Path(pack_id) / "pack.json").is_file():
+    if os.path.isfile(Path(pack_id) / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
         return Pack.read(Path(pack_id))
     candidates = list(installed(folders))
     for folder in candidates:

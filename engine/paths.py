@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 APP_NAME = "Foundsound"
+DEFAULT_PACK = "sfx-cnn10"
 
 
 def resources() -> Path:

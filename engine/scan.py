@@ -93,7 +93,7 @@ def _walk(root: Path, visited: set[tuple[int, int]]) -> Iterator[FoundFile | Sca
             if problem.kind != "folder_missing":
                 yield problem
         folders.extendleft(reversed(inner))
-    if not root.is_dir():
+    if not os.path.isdir(root):  # noqa: PTH112 (pathlib's raises where a dying drive does)
         problem = _folder_problem(root, FileNotFoundError())
         raise KnownError(problem.kind, problem.detail, problem.hint)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.embedder import Embedder, decode_options
 from engine.errors import KnownError
-from engine.indexer import Embedder, decode_options
 from engine.messages import Hit
 from engine.store.store import Store
 from engine.workers import DecodePool, Job

@@ -129,6 +129,8 @@ class _Loop:
                 self._emit(m.SearchFailed(request.request_id, error))
             else:
                 self._emit(m.ProblemOccurred(error))
+                if request is None:  # a step of indexing: the run has ended, and can be taken up again
+                    self._finished(cancelled=True)
                 self._report(force=True)
 
     def _handle(self, request: m.Request) -> None:
@@ -140,9 +142,11 @@ class _Loop:
                 session.indexer.begin([session.add_folder(path)])
                 self._report(force=True)
             case m.RemoveFolder(folder_id):
+                running = session.indexer.running
                 unscanned = session.indexer.cancel()
                 store.remove_folder(folder_id)
-                session.indexer.begin([id_ for id_ in unscanned if id_ != folder_id])
+                if running:
+                    session.indexer.begin(unscanned)
                 self._report(force=True)
             case m.Rescan():
                 session.indexer.begin([folder.folder_id for folder in store.folders()])

@@ -51,18 +51,18 @@ class Session:
         return self._encoder
 
     def add_folder(self, path: Path) -> int:
-        """Add a folder, or find the one already added; returns its id.
+        """Add a folder, or find the one that it is or lies in; returns its id.
 
         Raises:
-            KnownError: ``folder_missing``, ``not_a_folder``, ``folder_already_covered``, ``library_read_only``, ...
+            KnownError: ``folder_missing``, ``not_a_folder``, ``name_not_unicode``, ``library_read_only``, ...
         """
-        folder = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow the user's links
+        folder = _absolute(path)
         for known in self.store.folders():
-            if known.path == folder:
+            if folder.is_relative_to(known.path):
                 return known.folder_id
-        if not folder.exists():
+        if not os.path.lexists(folder):
             raise KnownError("folder_missing", f"There is no folder {folder}.", "Check the name, or mount its volume.")
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - unlike pathlib's it never raises
             raise KnownError("not_a_folder", f"{folder} is not a folder.", "Choose the folder that holds it.")
         return self.store.add_folder(folder)
 
@@ -72,8 +72,7 @@ class Session:
 
     def similar(self, sound: Path, limit: int) -> tuple[Hit, ...]:
         """Rank the library by likeness to a sound; raises as :func:`engine.search.by_sound`."""
-        path = Path(os.path.abspath(sound.expanduser()))  # noqa: PTH100
-        return search.by_sound(self.store, self.encoder(), path, limit)
+        return search.by_sound(self.store, self.encoder(), _absolute(sound), limit)
 
     @property
     def problems(self) -> tuple[ScanProblem, ...]:
@@ -84,3 +83,7 @@ class Session:
         """End indexing and close the library."""
         self.indexer.cancel()
         self.store.close()
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow the user's links

@@ -35,7 +35,7 @@ FIRST_SEARCH = """
 import queue
 from pathlib import Path
 from engine import messages as m
-from engine.packs import DEFAULT_PACK
+from engine.paths import DEFAULT_PACK
 from engine.service import Engine
 events = queue.Queue()
 engine = Engine(Path({library!r}), DEFAULT_PACK, events.put)

@@ -21,7 +21,7 @@ from engine.encoders.frontend import FrontendConfig, LogMel
 from engine.encoders.text import TextEncoder
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
-from engine.packs import Pack
+from engine.packs import TEXT_FILES, Pack
 
 log = logging.getLogger(__name__)
 
@@ -85,16 +85,19 @@ class Encoder:
         mel = audio.pop("frontend.mel", None)
         _load(cnn, audio, pack.folder / audio_file)
         _load(tied, _weights(pack.file(tied_file)), pack.folder / tied_file)
-        for name in manifest["files"]:
-            if name.startswith(f"{text_folder}/"):
-                pack.file(name)
+        for name in TEXT_FILES:
+            pack.file(f"{text_folder}/{name}")
         text = TextEncoder.load(pack.folder / text_folder, max_tokens)
         frontend = LogMel(frontend_config, None if mel is None else mel.numpy())
         return cls(pack, frontend, cnn, tied, text, device or best_device(), dtype)
 
     @torch.inference_mode()
-    def frames(self, waveforms: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def frames(
+        self, waveforms: Sequence[NDArray[np.float32]], peaks: Sequence[float] | None = None
+    ) -> list[NDArray[np.float32]]:
         """Mono waveforms at ``sample_rate_hz``, each at most a block -> frame features (frames, width) of each.
+
+        A front end that normalises divides by ``peaks``, or where none are given, by each waveform's own peak.
 
         Waveforms of like length run together; the result does not depend on what runs beside a waveform.
         """
@@ -103,7 +106,8 @@ class Encoder:
         lengths = [max(len(waveform), self._min_samples) for waveform in waveforms]
         for batch in _batches(order, lengths, BATCH_S * self.sample_rate_hz):
             padded = [np.pad(waveforms[index], (0, lengths[index] - len(waveforms[index]))) for index in batch]
-            features, valid = self._run_cnn(*self._frontend(padded))
+            chosen = None if peaks is None else [peaks[index] for index in batch]
+            features, valid = self._run_cnn(*self._frontend(padded, chosen))
             for index, row, frames in zip(batch, features, valid.tolist(), strict=True):
                 result[index] = row[:frames].cpu().numpy()
         return result

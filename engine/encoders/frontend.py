@@ -82,13 +82,18 @@ class LogMel(nn.Module):
         self.register_buffer("mel", torch.from_numpy(np.ascontiguousarray(bank.T)))
         self.register_buffer("window", torch.hann_window(config.n_fft, periodic=True), persistent=False)
 
-    def forward(self, waveforms: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, waveforms: Sequence[NDArray[np.float32]], peaks: Sequence[float] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Mono waveforms at ``sample_rate_hz`` -> (log-mel (batch, frames, n_mels), valid frames (batch,)).
+
+        ``peaks`` are what a front end that normalises divides by; by default each waveform's own.
 
         A waveform of n samples has 1 + n // hop frames, centred on multiples of hop. Frames past a row's
         length hold the value of digital silence.
         """
-        rows = [self._prepare(waveform) for waveform in waveforms]
+        own = [float(np.abs(waveform).max(initial=0.0)) for waveform in waveforms]
+        rows = [self._prepare(waveform, peak) for waveform, peak in zip(waveforms, peaks or own, strict=True)]
         frames = torch.tensor([1 + (len(row) - self.config.n_fft) // self.config.hop for row in rows])
         batch = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.float32)
         for target, row in zip(batch, rows, strict=True):
@@ -104,9 +109,9 @@ class LogMel(nn.Module):
         power = spectrum.real.square() + spectrum.imag.square()
         return self._compress(power.transpose(1, 2) @ self.mel), frames
 
-    def _prepare(self, waveform: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _prepare(self, waveform: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
         if self.config.peak_normalise:
-            waveform = waveform / max(float(np.abs(waveform).max(initial=0.0)), 1e-9)
+            waveform = waveform / max(peak, 1e-9)
         margin = self.config.n_fft // 2
         if self.config.pad_mode == "reflect":
             waveform = np.pad(waveform, (0, max(0, margin + 1 - len(waveform))))

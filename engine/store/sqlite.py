@@ -190,6 +190,7 @@ class SqliteStore:
         new: list[tuple[object, ...]] = []
         changed: list[tuple[object, ...]] = []
         returned: list[tuple[object, ...]] = []
+        unchanged = 0
         with self._changing() as touched:
             known = {
                 row[0]: row[1:]
@@ -214,6 +215,8 @@ class SqliteStore:
                     state = SoundState.INDEXED if is_indexed else SoundState.PENDING
                     returned.append((scan.folder_id, state, sound_id))
                     touched.add(content_id)
+                elif state == SoundState.INDEXED:
+                    unchanged += 1
             self._write_many(
                 "INSERT INTO sound (folder_id, path, size, mtime_ns, state) VALUES (?, ?, ?, ?, 'pending')", new
             )
@@ -229,7 +232,6 @@ class SqliteStore:
                    WHERE path IN (SELECT value FROM json_each(?))""",
                 [scan.folder_id, paths],
             )
-        unchanged = len(found) - len(new) - len(changed) - len(returned)
         return ScanCounts(len(new), len(changed), unchanged, len(returned))
 
     def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> int:

@@ -16,9 +16,7 @@ from torch import Tensor
 from engine.encoders.cnn10 import CnnConfig
 from engine.encoders.frontend import FrontendConfig, mel_filters
 from engine.encoders.tied_layers import TiedConfig
-from engine.packs import FORMAT, Pack, describe_files
-
-TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+from engine.packs import FORMAT, TEXT_FILES, Pack, describe_files
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from desktop.__main__ import DEFAULT_PACK
 from desktop.app import App
 from desktop.bugs import BugReporter
 from desktop.player import Player, PlayerState
@@ -47,7 +46,7 @@ def app(
     use_alsa(monkeypatch, tmp_path, NULL)
 
     def make_engine(on_event: Callable[[Event], None]) -> Engine:
-        return Engine(tmp_path / "library.foundsound", DEFAULT_PACK, on_event)
+        return Engine(tmp_path / "library.foundsound", paths.DEFAULT_PACK, on_event)
 
     app = App(qapp, make_engine, settings, Player(), BugReporter(), paths.resources(), tmp_path)
     app.show()

@@ -48,7 +48,7 @@ def test_without_arguments_the_app_opens_on_the_default_library(
     with pytest.raises(SystemExit) as ended:
         starter.main()
     assert ended.value.code == 0
-    assert runs == [(paths.default_library(), starter.DEFAULT_PACK)]
+    assert runs == [(paths.default_library(), paths.DEFAULT_PACK)]
 
 
 def test_the_app_opens_on_another_library(
@@ -59,6 +59,33 @@ def test_the_app_opens_on_another_library(
     with pytest.raises(SystemExit):
         starter.main()
     assert runs == [(tmp_path / "my.foundsound", "mine")]
+
+
+def test_without_a_screen_there_is_a_clear_line_instead_of_a_crash(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["foundsound"])
+    monkeypatch.setattr(starter, "has_screen", lambda platform, environment: False)
+    with pytest.raises(SystemExit) as ended:
+        starter.main()
+    assert "no screen" in str(ended.value.code)
+    assert runs == []
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "screen"),
+    [
+        ("linux", {}, False),
+        ("linux", {"DISPLAY": ""}, False),
+        ("linux", {"DISPLAY": ":0"}, True),
+        ("linux", {"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ("linux", {"QT_QPA_PLATFORM": "offscreen"}, True),
+        ("darwin", {}, True),
+        ("win32", {}, True),
+    ],
+)
+def test_where_there_is_a_screen(platform: str, environment: dict[str, str], screen: bool) -> None:
+    assert starter.has_screen(platform, environment) is screen
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["--help"], ["search", "rain", "--library", "x.foundsound"]])

@@ -34,7 +34,7 @@ def test_it_is_whole_and_below_70_mb() -> None:
     pack.verify()
     files = [path for path in pack.folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 70e6
-    assert {path.suffix for path in files} <= {".json", ".safetensors", ".md"}
+    assert {path.suffix for path in files} <= {".json", ".safetensors", ".md", ".txt"}
 
 
 @pytest.mark.parametrize(
