@@ -149,7 +149,8 @@ class Indexer:
         self._submit(run, run.pool)
         self._get_encoder()  # where it has yet to load, the first files are decoded meanwhile
         started = time.monotonic()
-        messages = run.pool.poll(0.0 if run.embedder.ready_s >= BATCH_S else POLL_S)
+        # What is ready comes first: taking in more than is embedded would pile up a whole long sound here.
+        messages = [] if run.embedder.ready_s >= BATCH_S else run.pool.poll(POLL_S)
         failures: list[tuple[int, KnownError]] = []
         for message in messages:
             self._receive(run, run.embedder, message, failures)

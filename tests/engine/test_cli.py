@@ -210,8 +210,10 @@ def test_kill_9_in_the_middle_loses_at_most_a_step(cli: Cli, tmp_path: Path, pac
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    seen = _indexed(cli.library)
+    assert process.returncode == -signal.SIGKILL
     kept = cli.json("status")["counts"]["indexed"]
-    assert kept > 0
+    assert 0 < kept == seen
     out = cli("index", str(folder))
     assert f"{300 - kept} indexed" in out
     assert cli.json("status")["counts"] == {"pending": 0, "indexed": 300, "failed": 0, "missing": 0}

@@ -164,6 +164,24 @@ class _Levels:
         return np.tile(np.eye(1, self.pack.dim, dtype=np.float32), (len(segments), 1))
 
 
+def test_decoding_never_runs_far_ahead_of_embedding(tmp_path: Path, pack: Pack) -> None:
+    (tmp_path / "sounds").mkdir()
+    noise = np.random.default_rng(0).uniform(-1, 1, pack.sample_rate_hz * 60).astype(np.float32)
+    with soundfile.SoundFile(tmp_path / "sounds" / "long.wav", "w", pack.sample_rate_hz, 1) as file:
+        for _ in range(40):
+            file.write(noise)
+    session = Session(tmp_path / "library.foundsound", pack, workers=1)
+    session._encoder = _Levels(pack)  # type: ignore[assignment]
+    session.indexer.begin([session.add_folder(tmp_path / "sounds")])
+    most_s = 0.0
+    while session.indexer.step():
+        embedder = session.indexer._run.embedder
+        most_s = max(most_s, embedder.ready_s if embedder else 0.0)
+    assert session.indexer.summary.audio_s == pytest.approx(2400, abs=1)
+    assert 0 < most_s < 400
+    session.close()
+
+
 def test_quiet_stretches_of_a_long_sound_are_raised_but_room_tone_is_not(tmp_path: Path, pack: Pack) -> None:
     block_s = pack.block_samples / pack.sample_rate_hz
     levels = [1.0, 0.5, 0.001]

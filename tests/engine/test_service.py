@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -22,12 +23,26 @@ T = TypeVar("T")
 
 
 class Client:
-    """An engine with its events in a queue."""
+    """An engine with its events in a queue. While ``held``, the engine waits at its first report of progress."""
 
     def __init__(self, library: Path, pack: str) -> None:
         self.events: queue.Queue[m.Event] = queue.Queue()
         self.seen: list[m.Event] = []
-        self.engine = Engine(library, pack, self.events.put)
+        self.engine = Engine(library, pack, self._take)
+        self._free = threading.Event()
+        self._free.set()
+
+    def hold(self) -> None:
+        """Let the engine wait once something is indexed, until ``release``."""
+        self._free.clear()
+
+    def release(self) -> None:
+        self._free.set()
+
+    def _take(self, event: m.Event) -> None:
+        self.events.put(event)
+        if isinstance(event, m.Indexed) and event.progress.done > 0:
+            assert self._free.wait(WAIT_S)
 
     def wait(self, kind: type[T], where: Callable[[T], bool] = lambda _: True) -> T:
         """The next event of that kind; the engine stopping first is a failure."""
@@ -43,6 +58,11 @@ class Client:
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(make_pack(tmp_path_factory.mktemp("packs")).folder)
+
+
+@pytest.fixture(autouse=True)
+def every_step_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.service.PROGRESS_INTERVAL_S", 0.0)
 
 
 @pytest.fixture
@@ -95,12 +115,14 @@ def test_folders_and_progress_are_reported(client: Client, tmp_path: Path) -> No
 
 def test_searches_are_answered_while_indexing(client: Client, tmp_path: Path) -> None:
     client.wait(m.EncoderReady)
-    client.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 400)))
+    client.hold()
+    client.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 40, seconds=15.0)))
     client.wait(m.Indexed, lambda event: event.progress.done > 0)
     client.engine.send(m.Search(1, "rain"))
+    client.release()
     done = client.wait(m.SearchDone)
     assert not any(isinstance(event, m.IndexFinished) for event in client.seen)
-    assert 0 < done.searched < 400
+    assert 0 < done.searched < 40
     client.wait(m.IndexFinished)
 
 
@@ -117,14 +139,16 @@ def test_pause_holds_and_resume_goes_on(client: Client, tmp_path: Path) -> None:
 
 def test_cancel_keeps_what_is_done_and_resume_does_the_rest(client: Client, tmp_path: Path) -> None:
     client.wait(m.EncoderReady)
-    client.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 400)))
+    client.hold()
+    client.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 40, seconds=15.0)))
     client.wait(m.Indexed, lambda event: event.progress.done > 0)
     client.engine.send(m.Cancel())
+    client.release()
     cancelled = client.wait(m.IndexFinished)
     assert cancelled.cancelled
-    assert 0 < cancelled.summary.indexed < 400
+    assert 0 < cancelled.summary.indexed < 40
     client.engine.send(m.Resume())
-    assert client.wait(m.IndexFinished).summary.indexed == 400 - cancelled.summary.indexed
+    assert client.wait(m.IndexFinished).summary.indexed == 40 - cancelled.summary.indexed
 
 
 def test_of_waiting_searches_only_the_newest_is_answered(client: Client) -> None:
@@ -163,15 +187,21 @@ def test_failures_are_listed_and_retried(client: Client, tmp_path: Path) -> None
 
 def test_an_interrupted_run_goes_on_at_the_next_start(tmp_path: Path, pack: str) -> None:
     first = Client(tmp_path / "library.foundsound", pack)
+    first.hold()
     first.engine.start()
-    first.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 400)))
+    first.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 40, seconds=15.0)))
     first.wait(m.Indexed, lambda event: event.progress.done > 0)
-    assert first.engine.close(WAIT_S)
+    closing = threading.Thread(target=first.engine.close, args=[WAIT_S])
+    closing.start()
+    while first.engine._inbox.empty():  # until the engine finds the request to stop when it goes on
+        pass
+    first.release()
+    closing.join()
     second = Client(tmp_path / "library.foundsound", pack)
     second.engine.start()
     kept = second.wait(m.LibraryOpened).status.counts[m.SoundState.INDEXED]
-    assert 0 < kept < 400
-    assert second.wait(m.IndexFinished).summary.indexed == 400 - kept
+    assert 0 < kept < 40
+    assert second.wait(m.IndexFinished).summary.indexed == 40 - kept
     assert second.engine.close(WAIT_S)
 
 
