@@ -37,6 +37,22 @@ PANNS_CNN10 = CnnConfig(64, (64, 128, 256, 512), ((2, 2),) * 4, "average", True)
 AISFX_CNN10 = CnnConfig(96, (64, 128, 256, 512), ((2, 2), (2, 2), (2, 2), (1, 1)), "max", False)
 
 
+@dataclass(frozen=True)
+class Mask:
+    """Which frames of a padded batch are valid: (batch, 1, frames, 1), and the length of its shortest row."""
+
+    valid: Tensor
+    shortest: int
+
+    @classmethod
+    def of(cls, lengths: Tensor, frames: int) -> Mask | None:
+        """The mask of rows of these lengths (batch,); None where nothing is padding."""
+        shortest = int(lengths.min())
+        if shortest >= frames:
+            return None
+        return cls((torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, :, None], shortest)
+
+
 class ConvBlock(nn.Module):
     """Two 3x3 convolutions with batch norm and ReLU; state-dict names are those of PANNs."""
 
@@ -47,8 +63,8 @@ class ConvBlock(nn.Module):
         self.bn1: nn.Module = nn.BatchNorm2d(out_channels)
         self.bn2: nn.Module = nn.BatchNorm2d(out_channels)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, channels, frames, bands) -> same size; a mask (batch, 1, frames, 1) zeroes the padding."""
+    def forward(self, x: Tensor, mask: Mask | None) -> Tensor:
+        """(batch, channels, frames, bands) -> same size, with the padding at zero."""
         in_place = not torch.is_grad_enabled()  # a fifth quicker
         x = _masked(F.relu(self.bn1(self.conv1(x)), in_place), mask)
         return _masked(F.relu(self.bn2(self.conv2(x)), in_place), mask)
@@ -90,15 +106,15 @@ class Cnn(nn.Module):
             x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
         x = x.contiguous(memory_format=torch.channels_last)
         lengths = lengths.to(x.device)
-        mask = _mask(lengths, x.shape[2])
-        x = _masked(x, mask)
+        mask = Mask.of(lengths, x.shape[2])
+        x = x if mask is None else x * mask.valid
         pool = F.avg_pool2d if self.config.pool_kind == "average" else F.max_pool2d
         for block, size in zip(self.blocks, self.config.pools, strict=True):
             x = block(x, mask)
             if size != (1, 1):
                 x = pool(x, size)
                 lengths = lengths // size[0]
-                mask = _mask(lengths, x.shape[2])
+                mask = Mask.of(lengths, x.shape[2])
                 x = _masked(x, mask)  # the odd frame that a row run alone would drop
         return x.mean(dim=3).transpose(1, 2).float(), lengths
 
@@ -113,12 +129,10 @@ class Cnn(nn.Module):
         return self
 
 
-def _mask(lengths: Tensor, frames: int) -> Tensor | None:
-    """(batch, 1, frames, 1) of booleans, or None when nothing is padding."""
-    if bool((lengths == frames).all()):
-        return None
-    return (torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, :, None]
-
-
-def _masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask
+def _masked(x: Tensor, mask: Mask | None) -> Tensor:
+    if mask is None:
+        return x
+    if torch.is_grad_enabled():
+        return x * mask.valid
+    x[:, :, mask.shortest :].mul_(mask.valid[:, :, mask.shortest :])  # all rows are valid before
+    return x

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 BATCH_S = 30.0
 """Most padded audio in one pass of the CNN: more is no quicker, and takes more memory."""
+SHORTEST_SHARE = 0.8
+"""Sounds share a pass where the shortest is at least this share of the longest, so that little is padding."""
 PROBES = 4
 FEW_CAPTIONS = 4
 """So few are encoded on one thread: it is as quick, and does not stall while decoding keeps the other cores busy."""
@@ -176,7 +178,7 @@ def _batches(order: Sequence[int], lengths: Sequence[int], limit: float) -> list
     for index in order:
         batch = batches[-1] if batches else []
         padded = lengths[index] * (len(batch) + 1)
-        if batch and padded <= limit and lengths[batch[0]] >= 0.6 * lengths[index]:
+        if batch and padded <= limit and lengths[batch[0]] >= SHORTEST_SHARE * lengths[index]:
             batch.append(index)
         else:
             batches.append([index])
