@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 NICENESS = 10
 START_LIMIT_S = 120.0
+START_TRIES = 3
 # Jobs that wait here cost nothing; too few would leave the workers idle between two polls where files are short.
 JOBS_AHEAD = 64
 
@@ -254,7 +255,19 @@ class _Line:
             alive = self._process is not None and self._process.is_alive()
         if self._connection is not None and alive:
             return self._connection
-        self._end_process()
+        for _ in range(START_TRIES):  # one may be killed before it is ready, as where memory is short
+            self._end_process()
+            connection = self._start_process()
+            with contextlib.suppress(EOFError, OSError):
+                if connection.poll(START_LIMIT_S) and connection.recv() is None:
+                    return connection
+            exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
+            if not self._desk.closed:
+                log.warning("A decoder did not start: exit code %s", exit_code)
+        raise RuntimeError(f"No decoder starts: exit code {exit_code}.")
+
+    def _start_process(self) -> Connection:
+        """Connection to a new process, which says None when it is ready."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         with self._desk.processes:
@@ -263,10 +276,7 @@ class _Line:
             self._process = context.Process(target=_work, args=(theirs, self._options), name="decode", daemon=True)
             self._process.start()
             theirs.close()
-        with contextlib.suppress(EOFError, OSError):
-            if self._connection.poll(START_LIMIT_S) and self._connection.recv() is None:
-                return self._connection
-        raise RuntimeError(f"A decoder did not start: exit code {self._end_process(patience_s=_EXIT_LIMIT_S)}.")
+        return self._connection
 
     def _end_process(self, patience_s: float = 0.0) -> int | None:
         """Exit code of the process: its own if it ends within ``patience_s``, else that of being killed."""

@@ -177,6 +177,20 @@ def test_a_worker_that_dies_idle_costs_nothing(tmp_path: Path) -> None:
 
 
 @posix_only
+def test_a_worker_that_is_killed_while_it_starts_costs_at_most_one_sound(tmp_path: Path) -> None:
+    """As the system does where memory is short; which moment of its start the kill hits does not matter."""
+    sounds = [write_sound(tmp_path / f"{number}.wav", noise()) for number in range(3)]
+    pool = DecodePool(OPTIONS, workers=1)
+    for number, sound in enumerate(sounds):
+        pool.submit(Job(number, sound))
+    wait_until(lambda: bool(pool.worker_pids()))
+    os.kill(pool.worker_pids()[0], signal.SIGKILL)
+    messages = poll_until(pool, lambda messages: sum(len(ends(messages, number)) for number in range(3)) == 3)
+    assert all(isinstance(ends(messages, number)[0], SoundInfo) for number in (1, 2))
+    pool.close()
+
+
+@posix_only
 def test_a_hang_costs_one_sound(tmp_path: Path) -> None:
     pool = DecodePool(OPTIONS, workers=1, time_limit_s=3.0)
     path = write_sound(tmp_path / "a.wav", noise())
