@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import logging
 import platform
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from desktop.audio_trial import require_audio_to_start
 from desktop.mixer import Mixer
 from desktop.track import StreamFormat
 from engine.errors import KnownError
@@ -130,6 +132,8 @@ class AudioOutput:
 
     def _restart_portaudio(self) -> None:
         """Initialise PortAudio, which is the only time when it looks for devices."""
+        if self._sd is None and "sounddevice" not in sys.modules:
+            require_audio_to_start()
         try:
             import sounddevice  # here, because importing it loads and initialises PortAudio
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 
 from engine.encoders.cnn10 import Cnn, CnnConfig
@@ -200,7 +200,7 @@ def _tuples(value: Any) -> Any:
 
 def _weights(path: Path) -> dict[str, Tensor]:
     try:
-        weights = {name: value.float() for name, value in load_file(path).items()}
+        weights = {name: value.float() for name, value in load(path.read_bytes()).items()}
     except Exception as error:  # safetensors raises its own bare Exception type
         raise KnownError("pack_broken", f"{path} cannot be read ({error}).", "Install the pack again.") from error
     for name, value in weights.items():

@@ -1,0 +1,61 @@
+"""Starting the system's audio in a process of its own first: PortAudio and what lies under it can end a process.
+
+Known on Linux: PortAudio fails an assertion where ALSA has no configuration, and JACK's library meets a bus error where
+``/dev/shm`` is full.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+from typing import Final
+
+from engine.errors import KnownError
+
+LONGEST_S: Final = 20.0
+
+log = logging.getLogger(__name__)
+
+
+def require_audio_to_start(longest_s: float = LONGEST_S) -> None:
+    """Try PortAudio in a process of its own, which takes about 0.2 s; on Linux only, as elsewhere no crash is known.
+
+    Raises:
+        KnownError: ``audio_unavailable`` when that process crashes or does not end.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    trial = multiprocessing.get_context("spawn").Process(target=_start_portaudio, name="audio-trial", daemon=True)
+    try:
+        trial.start()
+    except OSError as error:  # no process can be had: not a word on the audio
+        log.warning("The audio could not be tried: %s", error)
+        return
+    trial.join(longest_s)
+    if trial.exitcode is None:
+        trial.kill()
+        trial.join()
+        raise _unavailable("does not answer")
+    if trial.exitcode < 0:
+        raise _unavailable(f"crashes when it starts ({signal.strsignal(-trial.exitcode)})")
+
+
+def _start_portaudio() -> None:
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, sys.__stderr__.fileno() if sys.__stderr__ else 2)  # what is said here is said again in earnest
+    try:
+        import sounddevice  # noqa: F401 - importing it starts PortAudio
+    except Exception:  # an error is no crash: it comes again, and is then reported
+        os._exit(0)
+    os._exit(0)
+
+
+def _unavailable(what: str) -> KnownError:
+    return KnownError(
+        "audio_unavailable",
+        f"The system's audio {what}.",
+        "Check its settings (ALSA, JACK) and the free space in /dev/shm, and try again; searching works without it.",
+    )
