@@ -117,7 +117,7 @@ class AudioFile:
 
         Raises:
             KnownError: ``sound_truncated`` or ``sound_unreadable`` where not one sample can be decoded, or
-                ``sound_unreadable`` for a disk error. Damage further on is skipped, or ends the sound there.
+                ``sound_io_error`` for a disk error. Damage further on is skipped, or ends the sound there.
         """
         parts: list[Samples] = []
         wanted = frames
@@ -216,7 +216,8 @@ def open_file(path: Path) -> BinaryIO:
     """Open a regular file for reading bytes.
 
     Raises:
-        KnownError: ``sound_vanished``, ``sound_no_permission`` or ``sound_unreadable`` (folder, pipe, disk error).
+        KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_unreadable`` (a folder or pipe) or
+            ``sound_io_error``.
     """
     try:
         # Opening a named pipe would wait for its writer, so look before.
@@ -225,6 +226,11 @@ def open_file(path: Path) -> BinaryIO:
         return path.open("rb")
     except OSError as error:
         raise file_error(path, error) from error
+
+
+def modified_ns(status: os.stat_result) -> int:
+    """When a file was changed, as a number that fits into 64 bits: some files claim to be from the year 2500."""
+    return max(-(1 << 63), min(status.st_mtime_ns, (1 << 63) - 1))
 
 
 def file_error(path: Path, error: OSError) -> KnownError:
@@ -240,9 +246,7 @@ def file_error(path: Path, error: OSError) -> KnownError:
             "Give yourself permission to read it, or close the program that holds it.",
         )
     reason = error.strerror or str(error)
-    return KnownError(
-        "sound_unreadable", f"{path} cannot be read: {reason}.", "Check the disk or the connection to it."
-    )
+    return KnownError("sound_io_error", f"{path} cannot be read: {reason}.", "Check the disk or the connection to it.")
 
 
 def _nothing_decodable(path: Path, declared: int | None) -> KnownError:

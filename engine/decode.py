@@ -14,7 +14,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from engine.audio_file import AudioFile, file_error, open_audio, open_file
+from engine.audio_file import AudioFile, file_error, modified_ns, open_audio, open_file
 from engine.errors import KnownError
 from engine.peaks import PeakMeter
 
@@ -100,7 +100,7 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
                 channels=audio.channels,
                 peaks=survey.meter.peaks(),
                 size=status.st_size,
-                mtime_ns=status.st_mtime_ns,
+                mtime_ns=modified_ns(status),
             )
     yield info
 
@@ -109,7 +109,8 @@ def hash_file(path: Path, alive: Callable[[], None] = _nothing) -> bytes:
     """Content hash of a file, equal to ``SoundInfo.content_hash``.
 
     Raises:
-        KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_unreadable`` or ``sound_changed``.
+        KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_unreadable``, ``sound_io_error`` or
+            ``sound_changed``.
     """
     with _unchanging(path) as (file, _):
         return _Digest(file, alive).finish()
@@ -135,7 +136,7 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
         after = path.stat()
     except OSError as error:
         raise file_error(path, error) from error
-    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+    if (after.st_size, modified_ns(after)) != (before.st_size, modified_ns(before)):
         raise KnownError(
             "sound_changed", f"{path} changed while it was being read.", "It is read again when it is complete: rescan."
         )

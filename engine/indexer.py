@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,8 +16,8 @@ from engine.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.errors import KnownError
 from engine.messages import IndexPhase, IndexProgress, IndexSummary
 from engine.packs import Pack
-from engine.scan import FoundFile, ScanProblem, scan_folder
-from engine.store.store import Adopted, IndexedSound, PendingSound, Store
+from engine.scan import FoundFile, ScanProblem, missing_folder, scan_folder
+from engine.store.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Store
 from engine.workers import DecodePool, Job, Message
 
 if TYPE_CHECKING:
@@ -87,10 +86,7 @@ class Indexer:
         if not self.running:
             self._run = _Run(phase=IndexPhase.SCANNING)
         run = self._run
-        known = {folder.folder_id for folder in self._store.folders()}  # one may have become part of its parent
-        run.folders = deque(id_ for id_ in dict.fromkeys([*run.folders, *folder_ids]) if id_ in known)
-        if run.scan is not None and run.scan.folder_id not in known:
-            run.scan = None
+        run.folders = deque(dict.fromkeys([*run.folders, *folder_ids]))
         if run.folders:
             run.phase = IndexPhase.SCANNING
 
@@ -120,15 +116,19 @@ class Indexer:
 
     def _scan_step(self) -> None:
         run = self._run
-        if run.scan is None:
-            if not run.folders:
-                self._begin_indexing()
-                return
-            run.scan = _FolderScan(run.folders[0], self._store)
+        if not run.folders:
+            self._begin_indexing()
             return
-        if not run.scan.step(run):
-            run.folders.popleft()
-            run.scan = None
+        try:
+            if run.scan is None:
+                run.scan = _FolderScan(run.folders[0], self._store)
+                return
+            if run.scan.step(run):
+                return
+        except FolderGoneError:  # into one that holds it, which scans it, or out of the library
+            pass
+        run.folders.popleft()
+        run.scan = None
 
     def _begin_indexing(self) -> None:
         self._run.total = self._run.done + self._store.count_pending()
@@ -198,7 +198,9 @@ class Indexer:
             self._done(run, job_id)
         elif isinstance(part, KnownError):
             embedder.drop(job_id)
-            if part.kind == "sound_vanished" and self._is_offline(sound.path):
+            offline = self._offline_folder(sound.path) if part.kind == "sound_vanished" else None
+            if offline is not None:
+                run.note(missing_folder(offline))
                 self._done(run, job_id)  # it stays pending until its drive is back
             else:
                 failures.append((job_id, part))
@@ -220,10 +222,10 @@ class Indexer:
         for job_id, _ in [*complete, *failures]:
             self._done(run, job_id)
 
-    def _is_offline(self, path: Path) -> bool:
-        """Whether the folder that holds this sound is not there now, as when its drive was unplugged."""
-        roots = (folder.path for folder in self._store.folders() if path.is_relative_to(folder.path))
-        return not any(os.path.isdir(root) for root in roots)  # noqa: PTH112 - unlike pathlib's it never raises
+    def _offline_folder(self, path: Path) -> Path | None:
+        """The folder that holds this sound, where it is not there now, as when its drive was unplugged."""
+        folders = (folder for folder in self._store.folders() if path.is_relative_to(folder.path))
+        return next((folder.path for folder in folders if not folder.available), None)
 
     def _done(self, run: _Run, job_id: int) -> None:
         del run.flying[job_id]
@@ -264,6 +266,11 @@ class _Run:
     started: float = field(default_factory=time.monotonic)
     current: Path | None = None
 
+    def note(self, problem: ScanProblem) -> None:
+        """Report a problem, once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+
     @property
     def remaining_s(self) -> float | None:
         if self.done < 10 or self.phase is not IndexPhase.INDEXING or self.embedding_s < 2.0:
@@ -289,7 +296,7 @@ class _FolderScan:
                 self._entries = scan_folder(self._root)
             entries = list(islice(self._entries, SCAN_SLICE))
         except KnownError as error:  # the folder is gone or unreadable: its sounds keep their state
-            run.problems.append(ScanProblem(self._root, error.kind, error.detail, error.hint))
+            run.note(ScanProblem(self._root, error.kind, error.detail, error.hint))
             return False
         files = [entry for entry in entries if isinstance(entry, FoundFile)]
         problems = [entry for entry in entries if isinstance(entry, ScanProblem)]

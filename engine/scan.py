@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.audio_file import SUPPORTED_SUFFIXES
+from engine.audio_file import SUPPORTED_SUFFIXES, modified_ns
 from engine.errors import KnownError
 
 _HAS_HIDDEN_ATTRIBUTE = hasattr(os.stat_result, "st_file_attributes") or hasattr(os.stat_result, "st_flags")
@@ -63,6 +63,13 @@ def scan_folder(root: Path) -> Iterator[FoundFile | ScanProblem]:
     return _walk(root, above)
 
 
+def missing_folder(folder: Path) -> ScanProblem:
+    """What to say of a folder that is not there."""
+    return ScanProblem(
+        folder, "folder_missing", f"{folder} is not there.", "Connect its drive, or remove it from the library."
+    )
+
+
 def _walk(root: Path, visited: set[tuple[int, int]]) -> Iterator[FoundFile | ScanProblem]:
     folders, links = deque([root]), deque[Path]()
     while folders or links:
@@ -94,7 +101,7 @@ def _walk(root: Path, visited: set[tuple[int, int]]) -> Iterator[FoundFile | Sca
                 yield problem
         folders.extendleft(reversed(inner))
     if not os.path.isdir(root):  # noqa: PTH112 (pathlib's raises where a dying drive does)
-        problem = _folder_problem(root, FileNotFoundError())
+        problem = missing_folder(root)
         raise KnownError(problem.kind, problem.detail, problem.hint)
 
 
@@ -114,7 +121,7 @@ def _found(entry: os.DirEntry[str]) -> FoundFile | ScanProblem | None:
         return None
     if not _is_unicode(entry.name):
         return _name_problem(Path(entry.path))
-    return FoundFile(Path(entry.path), status.st_size, status.st_mtime_ns)
+    return FoundFile(Path(entry.path), status.st_size, modified_ns(status))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -159,9 +166,7 @@ def _name_problem(path: Path) -> ScanProblem:
 
 def _folder_problem(folder: Path, error: OSError) -> ScanProblem:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return ScanProblem(
-            folder, "folder_missing", f"{folder} is not there.", "Connect its drive, or remove it from the library."
-        )
+        return missing_folder(folder)
     if isinstance(error, PermissionError):
         return ScanProblem(
             folder,

@@ -71,7 +71,10 @@ class LibraryFile:
         try:
             return cls._open_to_write(path, busy_timeout_s)
         except KnownError as error:
-            if error.kind not in _CANNOT_WRITE or not _has_content(path):
+            protected = error.kind == "library_io_error" and not _may_be_written(
+                path
+            )  # what SQLite makes of a log left
+            if not (error.kind in _CANNOT_WRITE or protected) or not _has_content(path):
                 raise
             if error.kind != "disk_full":
                 return cls._open_to_read(path, busy_timeout_s, _read_only_error(path))
@@ -262,6 +265,10 @@ class LibraryFile:
                 self.db.rollback()
                 raise
 
+    def corrupt(self, detail: str) -> KnownError:
+        """The error to raise where what the file holds makes no sense."""
+        return _corrupt_error(self.path, detail)
+
     def close(self) -> None:
         self.db.close()
 
@@ -309,6 +316,8 @@ def _as_known(path: Path, error: sqlite3.Error) -> KnownError | None:
                 f"{path} could not be read or written ({error}).",
                 "Check that its disk is connected and healthy, and start Foundsound again.",
             )
+        case sqlite3.SQLITE_ERROR if str(error).startswith("no such "):  # a table or column: the file has lost it
+            return _corrupt_error(path, str(error))
         case _:
             return None
 
@@ -369,6 +378,11 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
     except OSError as error:
         raise KnownError("library_unreadable", f"{path} cannot be reached ({error}).", "Check the path.") from error
+
+
+def _may_be_written(path: Path) -> bool:
+    as_ourselves = os.access in os.supports_effective_ids
+    return all(os.access(place, os.W_OK, effective_ids=as_ourselves) for place in (path, path.parent))
 
 
 def _has_content(path: Path) -> bool:

@@ -25,7 +25,7 @@ def _catalogue(db: Database) -> None:
     """
     db.executescript("""
         CREATE TABLE folder (
-            id INTEGER PRIMARY KEY,
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
             path TEXT NOT NULL UNIQUE
         ) STRICT;
 

@@ -14,14 +14,16 @@ import numpy as np
 from engine.errors import KnownError
 from engine.messages import Failure, Folder, Hit, LibraryStatus, SoundState
 from engine.store.library_file import LibraryFile
-from engine.store.store import Adopted, IndexedSound, PendingSound, Scan, ScanCounts, StoredSound
+from engine.store.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Scan, ScanCounts, StoredSound
 from engine.store.vectors import Floats, Ids, Ranked, VectorIndex
 
 if TYPE_CHECKING:
     from engine.decode import SoundInfo
     from engine.scan import FoundFile
 
-PASSING_FAILURES = frozenset({"sound_changed", "sound_no_permission", "sound_vanished"})
+PASSING_FAILURES = frozenset(
+    {"sound_changed", "sound_crashed", "sound_io_error", "sound_no_permission", "sound_timeout", "sound_vanished"}
+)
 """Failures that can pass while size and time of the file stay as they are: a scan makes these sounds pending again."""
 
 _MET = """CREATE TEMP TABLE met (
@@ -115,7 +117,10 @@ class SqliteStore:
     def _counts(self) -> dict[SoundState, int]:
         with self._file.reading():
             rows = self._db.execute("SELECT state, sum(sounds) FROM tally GROUP BY state").fetchall()
-        return dict.fromkeys(SoundState, 0) | {SoundState(state): sounds for state, sounds in rows}
+        try:
+            return dict.fromkeys(SoundState, 0) | {SoundState(state): sounds for state, sounds in rows}
+        except ValueError as error:
+            raise self._file.corrupt(str(error)) from error
 
     # Folders ------------------------------------------------------------------------------------------------------
 
@@ -134,11 +139,10 @@ class SqliteStore:
         )
 
     def folder_path(self, folder_id: int) -> Path:
-        """Raises KeyError: there is no such folder."""
         with self._file.reading():
             row = self._db.execute("SELECT path FROM folder WHERE id = ?", [folder_id]).fetchone()
         if row is None:
-            raise KeyError(folder_id)
+            raise FolderGoneError(folder_id)
         return Path(row[0])
 
     def add_folder(self, path: Path) -> int:
@@ -192,6 +196,8 @@ class SqliteStore:
         returned: list[tuple[object, ...]] = []
         unchanged = 0
         with self._changing() as touched:
+            if not self._db.execute("SELECT 1 FROM folder WHERE id = ?", [scan.folder_id]).fetchone():
+                raise FolderGoneError(scan.folder_id)
             known = {
                 row[0]: row[1:]
                 for row in self._db.execute(
@@ -493,11 +499,7 @@ class SqliteStore:
                     .astype(np.float32, copy=False),
                 )
             except ValueError as error:
-                raise KnownError(
-                    "library_corrupt",
-                    f"{self._file.path} is damaged (segments {ids[0]} to {ids[-1]}: {error}). It was left as it is.",
-                    "Restore it from a backup, or move it away and index your folders again.",
-                ) from error
+                raise self._file.corrupt(f"segments {ids[0]} to {ids[-1]}: {error}") from error
             self._last_segment = ids[-1]
 
     def _indexed_contents(self) -> Ids:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from engine.store.vectors import Floats, Ranked, VectorIndex
 
 
+class FolderGoneError(LookupError):
+    """The folder is not part of the library any more: it was removed, or became part of one that holds it."""
+
+
 @dataclass(frozen=True)
 class Scan:
     """One scan of a folder, from ``begin_scan`` to ``finish_scan``."""
@@ -116,7 +120,9 @@ class Store(Protocol):
         """The folders with their counts, in the order they were added."""
         ...
 
-    def folder_path(self, folder_id: int) -> Path: ...
+    def folder_path(self, folder_id: int) -> Path:
+        """Raises FolderGoneError."""
+        ...
 
     def add_folder(self, path: Path) -> int:
         """Add a folder and return its id; also that of the same folder added before. Folders inside it become part of
@@ -130,7 +136,7 @@ class Store(Protocol):
     def begin_scan(self, folder_id: int) -> Scan: ...
 
     def record_scan(self, scan: Scan, files: Sequence[FoundFile]) -> ScanCounts:
-        """Record one slice of the files found."""
+        """Record one slice of the files found. Raises FolderGoneError."""
         ...
 
     def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> int:

@@ -233,7 +233,7 @@ def test_no_permission() -> None:
 def test_a_disk_error_has_its_kind() -> None:
     with pytest.raises(KnownError) as caught:
         hash_file(Path("/proc/self/mem"))  # whose first page is never mapped: reading it is an I/O error
-    assert caught.value.kind == "sound_unreadable"
+    assert caught.value.kind == "sound_io_error"
     assert "Input/output error" in caught.value.detail
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -74,6 +75,7 @@ def test_sounds_that_wait_on_an_unplugged_drive_go_on_waiting(session: Session, 
     session.indexer.cancel()
     drive.rename(tmp_path / "unplugged")
     assert _run(session).failed == 0
+    assert [(problem.kind, problem.path) for problem in session.problems] == [("folder_missing", drive)], "told once"
     assert session.store.status().counts[SoundState.PENDING] == 3
     (tmp_path / "unplugged").rename(drive)
     assert _run(session, folder_id).indexed == 3
@@ -103,6 +105,34 @@ def test_a_parent_may_be_added_while_its_child_is_scanned(session: Session, tmp_
         pass
     assert _indexed(session) == {"a.wav", "b.wav", "c.wav"}
     assert [folder.path for folder in session.store.folders()] == [parent]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_another_process_may_add_the_parent_while_the_child_is_scanned(
+    session: Session, tmp_path: Path, pack: Pack, steps: int
+) -> None:
+    child = _write(tmp_path / "sounds" / "doors", ["a.wav", "b.wav"])
+    session.indexer.begin([session.add_folder(child)])
+    for _ in range(steps):
+        session.indexer.step()
+    other = Session(tmp_path / "library.foundsound", pack, workers=1)
+    parent = other.add_folder(tmp_path / "sounds")
+    other.close()
+    while session.indexer.step():
+        pass
+    assert session.problems == ()
+    _run(session, parent)
+    assert _indexed(session) == {"a.wav", "b.wav"}
+
+
+def test_a_file_from_the_far_future(session: Session, tmp_path: Path) -> None:
+    folder = _write(tmp_path / "sounds", ["a.wav"])
+    os.utime(folder / "a.wav", ns=(0, 20_000_000_000 * 10**9))
+    if (folder / "a.wav").stat().st_mtime_ns < 1 << 63:
+        pytest.skip("this file system knows no such times")
+    assert _run(session, session.add_folder(folder)).indexed == 1
+    again = _run(session, 1)
+    assert (again.unchanged, again.indexed) == (1, 0)
 
 
 def test_a_folder_inside_another_is_that_folder(session: Session, tmp_path: Path) -> None:

@@ -131,6 +131,29 @@ def test_a_vector_of_bits_that_are_no_numbers_is_noticed(library: Path) -> None:
     assert refused(lambda: open_store(library)) == "library_corrupt"
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DROP TABLE segment",
+        "DROP TABLE tally",
+        "PRAGMA ignore_check_constraints = ON; UPDATE tally SET state = 'dreaming' WHERE state = 'indexed'",
+    ],
+)
+def test_a_library_that_has_lost_a_part_is_noticed(library: Path, damage: str) -> None:
+    connection = sqlite3.connect(library)
+    connection.executescript(damage)
+    connection.close()
+
+    def use() -> None:
+        store = open_store(library)
+        try:
+            store.status()
+        finally:
+            store.close()
+
+    assert refused(use) == "library_corrupt"
+
+
 def test_damage_that_opening_does_not_meet_is_found_by_a_check(library: Path) -> None:
     overwrite_page(library, root_page(library, "content_size"))
     store = open_store(library)
@@ -258,6 +281,26 @@ def test_without_permission_to_write_it_is_still_searched(closed: str) -> None:
             library.parent.chmod(0o755)
 
 
+def test_without_permission_to_write_what_a_killed_process_left_in_the_log_is_read() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        base, library = Path(name), Path(name) / "home" / "library"
+        store = open_store(library)
+        write(base / "sounds" / "a.wav", "the sound of number 7")
+        index_folder(store, base / "sounds")
+        store.close()
+        kill_with_work_in_the_log(library)
+        base.chmod(0o755)
+        for path in library.parent.iterdir():
+            path.chmod(0o444)
+        library.parent.chmod(0o555)
+        with unprivileged():
+            store = open_store(library)
+            assert store.read_only
+            assert everything(store)
+            store.close()
+        library.parent.chmod(0o755)
+
+
 def test_without_permission_to_read_or_to_make_it() -> None:
     with without_privileges() as base:
         library = base / "library.foundsound"
@@ -316,18 +359,25 @@ def require_searchable_and_refusing(store: SqliteStore, root: Path, kind: str) -
 @contextmanager
 def without_privileges() -> Iterator[Path]:
     """A folder to work in as a user whom permissions bind, also where the tests run as root."""
+    with tempfile.TemporaryDirectory() as name:
+        if os.name != "nt" and os.geteuid() == 0:
+            os.chown(name, NOBODY, NOBODY)
+        with unprivileged():
+            yield Path(name)
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
     if os.name == "nt":
         pytest.skip("Windows has no such permissions on folders")
-    with tempfile.TemporaryDirectory() as name:
-        if os.geteuid() != 0:
-            yield Path(name)
-            return
-        os.chown(name, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
-        try:
-            yield Path(name)
-        finally:
-            os.seteuid(0)
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
 
 
 @contextmanager

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from engine.errors import KnownError
 from engine.messages import SoundState
-from engine.store.sqlite import SqliteStore
-from engine.store.store import Adopted, ScanCounts, Store
+from engine.store.sqlite import PASSING_FAILURES, SqliteStore
+from engine.store.store import Adopted, FolderGoneError, ScanCounts, Store
 from tests.engine.store.library import (
     DIM,
     best,
@@ -220,7 +220,7 @@ def test_a_failure_keeps_its_reason_until_the_file_changes(store: SqliteStore, r
     assert store.failures(10) == ()
 
 
-@pytest.mark.parametrize("kind", ["sound_changed", "sound_no_permission", "sound_vanished"])
+@pytest.mark.parametrize("kind", sorted(PASSING_FAILURES))
 def test_a_failure_that_may_have_passed_is_tried_again_by_the_next_scan(
     store: SqliteStore, root: Path, kind: str
 ) -> None:
@@ -432,7 +432,7 @@ def test_a_folder_inside_another_is_refused(store: SqliteStore, root: Path) -> N
     assert store.add_folder(sibling) != folder_id
     assert [folder.path for folder in store.folders()] == [root, sibling]
     assert store.folder_path(folder_id) == root
-    with pytest.raises(KeyError):
+    with pytest.raises(FolderGoneError):
         store.folder_path(77)
 
 
