@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,27 +13,15 @@ import numpy as np
 
 from engine.errors import KnownError
 from engine.messages import Failure, Folder, Hit, LibraryStatus, SoundState
+from engine.store import contents, scanning
 from engine.store.library_file import LibraryFile
 from engine.store.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Scan, ScanCounts, StoredSound
 from engine.store.vectors import Floats, Ids, Ranked, VectorIndex
 
 if TYPE_CHECKING:
-    from engine.decode import SoundInfo
     from engine.scan import FoundFile
 
-PASSING_FAILURES = frozenset(
-    {"sound_changed", "sound_crashed", "sound_io_error", "sound_no_permission", "sound_timeout", "sound_vanished"}
-)
-"""Failures that can pass while size and time of the file stay as they are: a scan makes these sounds pending again."""
-
-_MET = """CREATE TEMP TABLE met (
-    folder_id INTEGER, sound_id INTEGER, PRIMARY KEY (folder_id, sound_id)
-) WITHOUT ROWID"""
-"""The sounds that a scan has met: of no use after it, nor in another process."""
-
-_VECTOR_TYPE = "<f4"
 _LOADED_AT_ONCE = 4096  # segments
-_MOVES_CHECKED = 32  # older places looked at on disk for one new file
 
 
 class SqliteStore:
@@ -82,7 +70,7 @@ class SqliteStore:
             with file.reading():
                 indexed = store._load()
             if not file.read_only:
-                store._db.execute(_MET)
+                scanning.prepare(store._db)
                 store._requeue(indexed)
         except BaseException:
             file.close()
@@ -185,80 +173,23 @@ class SqliteStore:
 
     def begin_scan(self, folder_id: int) -> Scan:
         with self._file.writing():
-            self._db.execute("DELETE FROM met WHERE folder_id = ?", [folder_id])
+            scanning.begin(self._db, folder_id)
         return Scan(folder_id)
 
     def record_scan(self, scan: Scan, files: Sequence[FoundFile]) -> ScanCounts:
-        found = {str(file.path): file for file in files}
-        paths = json.dumps(list(found), ensure_ascii=False)
-        new: list[tuple[object, ...]] = []
-        changed: list[tuple[object, ...]] = []
-        returned: list[tuple[object, ...]] = []
-        unchanged = 0
         with self._changing() as touched:
-            if not self._db.execute("SELECT 1 FROM folder WHERE id = ?", [scan.folder_id]).fetchone():
-                raise FolderGoneError(scan.folder_id)
-            known = {
-                row[0]: row[1:]
-                for row in self._db.execute(
-                    """SELECT path, id, size, mtime_ns, state, content_id, stale, error_kind FROM sound
-                       WHERE path IN (SELECT value FROM json_each(?))""",
-                    [paths],
-                )
-            }
-            for path, file in found.items():
-                if path not in known:
-                    new.append((scan.folder_id, path, file.size, file.mtime_ns))
-                    continue
-                sound_id, size, mtime_ns, state, content_id, stale, error_kind = known[path]
-                if (size, mtime_ns) != (file.size, file.mtime_ns):
-                    changed.append((scan.folder_id, file.size, file.mtime_ns, 1, sound_id))
-                    touched.add(content_id)
-                elif error_kind in PASSING_FAILURES:
-                    changed.append((scan.folder_id, size, mtime_ns, stale, sound_id))
-                elif state == SoundState.MISSING:
-                    is_indexed = content_id is not None and not stale and self._index.has(np.array([content_id]))[0]
-                    state = SoundState.INDEXED if is_indexed else SoundState.PENDING
-                    returned.append((scan.folder_id, state, sound_id))
-                    touched.add(content_id)
-                elif state == SoundState.INDEXED:
-                    unchanged += 1
-            self._write_many(
-                "INSERT INTO sound (folder_id, path, size, mtime_ns, state) VALUES (?, ?, ?, ?, 'pending')", new
-            )
-            self._write_many(
-                """UPDATE sound SET folder_id = ?, size = ?, mtime_ns = ?, stale = ?, state = 'pending',
-                          error_kind = NULL, error_detail = NULL, error_hint = NULL
-                   WHERE id = ?""",
-                changed,
-            )
-            self._write_many("UPDATE sound SET folder_id = ?, state = ? WHERE id = ?", returned)
-            self._db.execute(
-                """INSERT OR IGNORE INTO met SELECT ?, id FROM sound
-                   WHERE path IN (SELECT value FROM json_each(?))""",
-                [scan.folder_id, paths],
-            )
-        return ScanCounts(len(new), len(changed), unchanged, len(returned))
+            counts, changed = scanning.record(self._db, scan, files, self._has_vectors)
+            touched |= changed
+        return counts
 
     def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> int:
-        unread = {str(path) for path in unreadable}
-        under = tuple(path.rstrip(os.sep) + os.sep for path in unread)
         with self._changing() as touched:
-            unmet = self._db.execute(
-                """SELECT id, path, content_id FROM sound
-                   WHERE folder_id = ? AND state <> 'missing'
-                     AND NOT EXISTS (SELECT 1 FROM met WHERE folder_id = sound.folder_id AND sound_id = sound.id)""",
-                [scan.folder_id],
-            ).fetchall()
-            unmet = [row for row in unmet if row[1] not in unread and not row[1].startswith(under)]
-            self._write_many(
-                """UPDATE sound SET state = 'missing', error_kind = NULL, error_detail = NULL, error_hint = NULL
-                   WHERE id = ?""",
-                [row[:1] for row in unmet],
-            )
-            self._db.execute("DELETE FROM met WHERE folder_id = ?", [scan.folder_id])
-            touched.update(row[2] for row in unmet)
-        return len(unmet)
+            missing, lost = scanning.finish(self._db, scan, unreadable)
+            touched |= lost
+        return missing
+
+    def _has_vectors(self, content_id: int) -> bool:
+        return bool(self._index.has(np.array([content_id]))[0])
 
     # Indexing -----------------------------------------------------------------------------------------------------
 
@@ -285,7 +216,7 @@ class SqliteStore:
             content_id = int(known[0])
             touched.add(content_id)
             before = self._db.execute("SELECT content_id FROM sound WHERE id = ?", [sound_id]).fetchone()
-            moved = self._settle(sound_id, content_id, size, mtime_ns)
+            moved = contents.settle(self._db, sound_id, content_id, size, mtime_ns)
         if moved:
             return Adopted.MOVED
         return Adopted.UNCHANGED if before == (content_id,) else Adopted.DUPLICATE
@@ -293,13 +224,13 @@ class SqliteStore:
     def save_indexed(self, items: Sequence[IndexedSound]) -> None:
         with self._changing() as touched:
             for item in items:
-                content_id = self._content_for(item.info)
+                content_id = contents.find_or_add(self._db, item.info)
                 touched.add(content_id)
-                self._save_segments(content_id, item)
+                contents.add_segments(self._db, content_id, self._pack, self._checked(item))
                 touched.update(
                     row[0] for row in self._db.execute("SELECT content_id FROM sound WHERE id = ?", [item.sound_id])
                 )
-                self._settle(item.sound_id, content_id, item.info.size, item.info.mtime_ns)
+                contents.settle(self._db, item.sound_id, content_id, item.info.size, item.info.mtime_ns)
 
     def save_failures(self, items: Sequence[tuple[int, KnownError]]) -> None:
         with self._changing() as touched:
@@ -329,79 +260,13 @@ class SqliteStore:
                    WHERE state = 'failed'"""
             ).rowcount
 
-    def _content_for(self, info: SoundInfo) -> int:
-        """Id of the content with these bytes, made where it is new."""
-        known = self._db.execute("SELECT id FROM content WHERE hash = ?", [info.content_hash]).fetchone()
-        if known is not None:
-            return int(known[0])
-        added = self._db.execute(
-            """INSERT INTO content (hash, size, duration_s, sample_rate_hz, channels, peaks)
-               VALUES (?, ?, ?, ?, ?, ?)""",
-            [info.content_hash, info.size, info.duration_s, info.sample_rate_hz, info.channels, info.peaks],
-        ).lastrowid
-        assert added is not None
-        return added
-
-    def _save_segments(self, content_id: int, item: IndexedSound) -> None:
-        """Write a content's vectors for this pack, unless an equal file brought them before."""
+    def _checked(self, item: IndexedSound) -> IndexedSound:
         n = len(item.vectors)
         if n == 0 or item.vectors.shape != (n, self._index.dim) or not len(item.starts_s) == len(item.ends_s) == n:
             raise ValueError(f"vectors {item.vectors.shape}, {len(item.starts_s)} starts and {len(item.ends_s)} ends")
         if not np.isfinite(item.vectors).all():
             raise ValueError(f"vectors of sound {item.sound_id} are not finite")
-        if self._db.execute(
-            "SELECT 1 FROM segment WHERE content_id = ? AND pack_id = ?", [content_id, self._pack]
-        ).fetchone():
-            return
-        vectors = np.asarray(item.vectors, _VECTOR_TYPE)
-        self._write_many(
-            "INSERT INTO segment (content_id, pack_id, position, start_s, end_s, vector) VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                (content_id, self._pack, position, float(start_s), float(end_s), vector.tobytes())
-                for position, (start_s, end_s, vector) in enumerate(
-                    zip(item.starts_s, item.ends_s, vectors, strict=True)
-                )
-            ),
-        )
-
-    def _settle(self, sound_id: int, content_id: int, size: int, mtime_ns: int) -> bool:
-        """A sound was found to hold this content: make it indexed, and tell whether it is an older sound, moved.
-
-        Only a sound that never had a content can turn out to be an older one: others have an identity of their own. One
-        whose folder was removed while it was on its way keeps the content, and stays out of sight.
-        """
-        row = self._db.execute("SELECT folder_id, path, content_id FROM sound WHERE id = ?", [sound_id]).fetchone()
-        if row is None:  # it turned out to be another one, moved
-            return False
-        folder_id, path, known_content = row
-        older = self._moved_from(sound_id, content_id, Path(path)) if known_content is None and folder_id else None
-        if older is not None:
-            self._db.execute("DELETE FROM sound WHERE id = ?", [sound_id])
-            self._db.execute("UPDATE sound SET folder_id = ?, path = ? WHERE id = ?", [folder_id, path, older])
-            self._db.execute(  # a scan that met the new row has met the older one that takes its place
-                "INSERT OR IGNORE INTO met SELECT folder_id, ? FROM met WHERE folder_id = ? AND sound_id = ?",
-                [older, folder_id, sound_id],
-            )
-        self._db.execute(
-            """UPDATE sound SET content_id = ?, size = ?, mtime_ns = ?, stale = 0,
-                      state = iif(folder_id IS NULL, 'missing', 'indexed'),
-                      error_kind = NULL, error_detail = NULL, error_hint = NULL
-               WHERE id = ?""",
-            [content_id, size, mtime_ns, sound_id if older is None else older],
-        )
-        return older is not None
-
-    def _moved_from(self, sound_id: int, content_id: int, path: Path) -> int | None:
-        """The sound that a new file with this content was before it moved: one that is missing, or whose file is no
-        longer there (its folder may have moved as a whole, and not been scanned since). The likest path comes first."""
-        rows = self._db.execute(
-            "SELECT id, path, state FROM sound WHERE content_id = ? AND id <> ?", [content_id, sound_id]
-        ).fetchall()
-        rows.sort(key=lambda row: (-_equal_tail(path, Path(row[1])), row[2] != SoundState.MISSING, row[0]))
-        for older, old_path, state in rows[:_MOVES_CHECKED]:
-            if state == SoundState.MISSING or _is_gone(Path(old_path)):
-                return int(older)
-        return None
+        return item
 
     # Searching ----------------------------------------------------------------------------------------------------
 
@@ -494,7 +359,7 @@ class SqliteStore:
                     np.array(content_ids, np.int64),
                     np.array(starts_s),
                     np.array(ends_s),
-                    np.frombuffer(b"".join(vectors), _VECTOR_TYPE)
+                    np.frombuffer(b"".join(vectors), contents.VECTOR_TYPE)
                     .reshape(len(batch), -1)
                     .astype(np.float32, copy=False),
                 )
@@ -516,18 +381,15 @@ class SqliteStore:
         touched: set[int | None] = set()
         with self._file.writing():
             yield touched
-            contents = sorted(id_ for id_ in touched if id_ is not None)
+            ids = sorted(id_ for id_ in touched if id_ is not None)
             visible = self._contents(
-                "content_id IN (SELECT value FROM json_each(?)) AND state = 'indexed'", [json.dumps(contents)]
+                "content_id IN (SELECT value FROM json_each(?)) AND state = 'indexed'", [json.dumps(ids)]
             )
-        if contents:
+        if ids:
             with self._file.reading():
                 self._load_segments()
-            self._index.show(np.array(contents, np.int64), False)
+            self._index.show(np.array(ids, np.int64), False)
             self._index.show(visible)
-
-    def _write_many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
-        self._db.conn.executemany(sql, rows)
 
     # The pack -----------------------------------------------------------------------------------------------------
 
@@ -590,24 +452,3 @@ def _is_unicode(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether there is certainly no such file: one that cannot be reached may well be there."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _equal_tail(one: Path, other: Path) -> int:
-    """How many parts two paths have in common, from the file name backwards."""
-    count = 0
-    for a, b in zip(reversed(one.parts), reversed(other.parts), strict=False):
-        if a != b:
-            break
-        count += 1
-    return count

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from engine.errors import KnownError
 from engine.messages import SoundState
-from engine.store.sqlite import PASSING_FAILURES, SqliteStore
+from engine.store.scanning import PASSING_FAILURES
+from engine.store.sqlite import SqliteStore
 from engine.store.store import Adopted, FolderGoneError, ScanCounts, Store
 from tests.engine.store.library import (
     DIM,
