@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.errors import KnownError
-from engine.messages import IndexPhase, IndexProgress, IndexSummary
+from engine.messages import IndexPhase, IndexProgress, IndexSummary, SoundState
 from engine.packs import Pack
 from engine.scan import FoundFile, ScanProblem, missing_folder, scan_folder
 from engine.store.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Store
@@ -67,7 +67,7 @@ class Indexer:
             unchanged=run.unchanged,
             moved=run.moved,
             failed=run.failed,
-            missing=run.missing,
+            missing=max(0, self._count_missing() - run.missing_before),
             audio_s=run.audio_s,
             elapsed_s=time.monotonic() - run.started,
         )
@@ -84,7 +84,7 @@ class Indexer:
     def begin(self, folder_ids: Sequence[int]) -> None:
         """Scan these folders (in addition to those a run is scanning), then index what is pending."""
         if not self.running:
-            self._run = _Run(phase=IndexPhase.SCANNING)
+            self._run = _Run(phase=IndexPhase.SCANNING, missing_before=self._count_missing())
         run = self._run
         run.folders = deque(dict.fromkeys([*run.folders, *folder_ids]))
         if run.folders:
@@ -111,6 +111,10 @@ class Indexer:
         unscanned = list(self._run.folders)
         self._finish()
         return unscanned
+
+    def _count_missing(self) -> int:
+        """Not what scans find missing: it may turn up elsewhere, as moved, in the same run."""
+        return self._store.status().counts[SoundState.MISSING]
 
     # Scanning -----------------------------------------------------------------------------------------------------
 
@@ -260,7 +264,7 @@ class _Run:
     unchanged: int = 0
     moved: int = 0
     failed: int = 0
-    missing: int = 0
+    missing_before: int = 0
     audio_s: float = 0.0
     embedding_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
@@ -307,5 +311,5 @@ class _FolderScan:
         run.unchanged += counts.unchanged + counts.returned
         if entries:
             return True
-        run.missing += self._store.finish_scan(self._token, [problem.path for problem in self._problems])
+        self._store.finish_scan(self._token, [problem.path for problem in self._problems])
         return False

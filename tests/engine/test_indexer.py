@@ -135,6 +135,17 @@ def test_a_file_from_the_far_future(session: Session, tmp_path: Path) -> None:
     assert (again.unchanged, again.indexed) == (1, 0)
 
 
+def test_a_moved_file_is_not_missing(session: Session, tmp_path: Path) -> None:
+    folder = _write(tmp_path / "sounds", ["a.wav", "b.wav", "c.wav"])
+    folder_id = session.add_folder(folder)
+    _run(session, folder_id)
+    (folder / "a.wav").rename(folder / "renamed.wav")
+    (folder / "b.wav").unlink()
+    summary = _run(session, folder_id)
+    assert (summary.unchanged, summary.moved, summary.missing) == (1, 1, 1)
+    assert _run(session, folder_id).missing == 0, "told once"
+
+
 def test_a_folder_inside_another_is_that_folder(session: Session, tmp_path: Path) -> None:
     parent = _write(tmp_path / "parent", ["a.wav"])
     child = _write(parent / "child", ["b.wav"])
