@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.drives import Drives
 from engine.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.errors import KnownError
 from engine.messages import IndexPhase, IndexProgress, IndexSummary, SoundState
@@ -250,6 +251,7 @@ class _Run:
     phase: IndexPhase = IndexPhase.IDLE
     folders: deque[int] = field(default_factory=deque)
     scan: _FolderScan | None = None
+    drives: Drives = field(default_factory=Drives)
     problems: list[ScanProblem] = field(default_factory=list)
     pool: DecodePool | None = None
     embedder: Embedder | None = None
@@ -296,6 +298,9 @@ class _FolderScan:
     def step(self, run: _Run) -> bool:
         """Record one slice; False when the folder is done."""
         try:
+            if self._entries is None and run.drives.has_folder(str(self._root)) is None:
+                run.note(missing_folder(self._root))
+                return False
             if self._entries is None:
                 self._entries = scan_folder(self._root)
             entries = list(islice(self._entries, SCAN_SLICE))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from engine.drives import Drives
 from engine.errors import KnownError
 from engine.messages import Failure, Folder, Hit, LibraryStatus, SoundState
 from engine.store import contents, scanning
@@ -40,6 +41,7 @@ class SqliteStore:
         self._last_segment = 0
         self._data_version = 0
         self._pack = self._pack_row()
+        self._drives = Drives()
 
     @classmethod
     def open(
@@ -122,7 +124,7 @@ class SqliteStore:
                 FROM folder LEFT JOIN tally ON folder_id = id GROUP BY id ORDER BY id
             """).fetchall()
         return tuple(
-            Folder(folder_id, Path(path), sounds, indexed, failed, missing, os.path.isdir(path))  # noqa: PTH112 - is_dir raises
+            Folder(folder_id, Path(path), sounds, indexed, failed, missing, bool(self._drives.has_folder(path)))
             for folder_id, path, sounds, indexed, failed, missing in rows
         )
 
