@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import QDir, QObject, QProcess, QUrl
+from PySide6.QtCore import QDir, QObject, QProcess, QUrl, Signal
 from PySide6.QtGui import QDesktopServices
 
 _SERVICE, _OBJECT, _METHOD = (
@@ -55,20 +55,40 @@ class Revealer(QObject):
         if command is None:
             self._open_folder(path)
             return
-        process = QProcess(self)
-        process.errorOccurred.connect(lambda error: self._not_started(process, path, error))
-        # explorer.exe answers 1 even when all went well
-        process.finished.connect(lambda code: self._ended(process, path, failed=code != 0 and command[0] != "explorer"))
+        process = _Command(path, self)
+        process.failed.connect(self._open_folder)
         process.start(command[0], command[1:])
-
-    def _not_started(self, process: QProcess, path: Path, error: QProcess.ProcessError) -> None:
-        if error == QProcess.ProcessError.FailedToStart:
-            self._ended(process, path, failed=True)
-
-    def _ended(self, process: QProcess, path: Path, failed: bool) -> None:
-        process.deleteLater()
-        if failed:
-            self._open_folder(path)
 
     def _open_folder(self, path: Path) -> None:
         self._open_url(QUrl.fromLocalFile(str(path.parent)))
+
+
+class _Command(QProcess):
+    """Runs once and deletes itself.
+
+    It connects its own methods: a lambda that holds it would have Qt and Python each delete it when its parent goes.
+
+    Signals:
+        failed(Path): this path is not shown.
+    """
+
+    failed = Signal(object)
+
+    def __init__(self, path: Path, parent: QObject) -> None:
+        super().__init__(parent)
+        self._path = path
+        self.errorOccurred.connect(self._not_started)
+        self.finished.connect(self._ended)
+
+    def _not_started(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart:
+            self._end(failed=True)
+
+    def _ended(self, code: int) -> None:
+        # explorer.exe answers 1 even when all went well
+        self._end(failed=code != 0 and self.program() != "explorer")
+
+    def _end(self, failed: bool) -> None:
+        self.deleteLater()
+        if failed:
+            self.failed.emit(self._path)

@@ -68,6 +68,22 @@ def test_the_folder_opens_where_the_file_cannot_be_shown(
     assert [Path(url.toLocalFile()) for url in opened] == [Path("/sounds")]
 
 
+def test_it_may_go_before_its_command_is_cleared_away(qapp: QApplication, qtbot: QtBot) -> None:
+    opened: list[QUrl] = []
+
+    def open_url(url: QUrl) -> bool:
+        opened.append(url)
+        return True
+
+    for _ in range(20):
+        opened.clear()
+        revealer = Revealer(lambda path: ["/nonexistent/file-manager"], open_url)
+        revealer.reveal(SOUND)
+        qtbot.waitUntil(lambda: bool(opened))
+        del revealer
+        QApplication.processEvents()
+
+
 def test_a_command_that_works_opens_nothing_else(qapp: QApplication, qtbot: QtBot, tmp_path: Path) -> None:
     opened: list[QUrl] = []
     done = tmp_path / "done"
