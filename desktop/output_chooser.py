@@ -9,6 +9,7 @@ from desktop.audio_output import OutputDevice
 from desktop.icons import Icons
 from desktop.labels import ElidedLabel, tone
 from desktop.player import Player
+from desktop.wording import error_title
 
 DEFAULT_NAME = "System default"
 
@@ -54,8 +55,7 @@ class OutputChooser(QWidget):
         self.list.setVisible(problem is None)
         self.problem.setVisible(problem is not None)
         if problem is not None:
-            missing = problem.kind == "audio_unavailable"
-            self.problem.set_text("PortAudio is missing" if missing else "No output device", str(problem))
+            self.problem.set_text(error_title(problem.kind), str(problem))
             return
         self._devices = {_key(device): device for device in self._player.devices()}
         self.list.clear()

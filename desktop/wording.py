@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from engine.messages import Folder, Hit, IndexPhase, IndexProgress, IndexSummary
 
-_TITLES = {
+ERROR_TITLES: Final[Mapping[str, str]] = {
+    "audio_device_failed": "The output device stopped working",
+    "audio_no_device": "No output device",
+    "audio_unavailable": "No sound output",
+    "caption_empty": "Nothing to search for",
+    "caption_not_text": "These words are not valid text",
+    "config_missing": "Configuration not found",
     "disk_full": "The disk is full",
     "folder_already_covered": "Already in the library",
     "folder_missing": "Folder not found",
     "folder_no_permission": "No permission for this folder",
+    "folder_unreadable": "The folder cannot be read",
+    "home_unknown": "No such home folder",
+    "indexed_with_other_pack": "Indexed with another model",
     "library_corrupt": "The library file is damaged",
+    "library_foreign": "Not a Foundsound library",
+    "library_io_error": "The library’s disk has a problem",
+    "library_is_folder": "A folder, not a library",
     "library_locked": "The library is in use",
+    "library_missing": "Library not found",
     "library_newer": "This library is from a newer Foundsound",
+    "library_not_a_file": "Not a library file",
+    "library_outdated": "This library is from an older Foundsound",
     "library_read_only": "The library is read-only",
+    "library_unreadable": "The library cannot be opened",
     "library_unwritable": "The library cannot be created here",
+    "library_vanished": "The library file is gone",
+    "name_not_unicode": "The name is not valid text",
     "not_a_folder": "Not a folder",
-    "pack_corrupt": "The model is damaged",
+    "pack_broken": "The model cannot be used",
+    "pack_choice_broken": "The choice of model cannot be read",
+    "pack_choice_unwritable": "The choice of model cannot be saved",
+    "pack_newer": "This model is for a newer Foundsound",
     "pack_unknown": "Model not found",
+    "pack_wrong_hash": "The model is damaged",
+    "sound_changed": "Changed while being read",
+    "sound_crashed": "Could not be decoded",
     "sound_empty": "Empty file",
+    "sound_io_error": "The disk could not be read",
     "sound_no_permission": "No permission",
     "sound_silent": "Silent",
     "sound_timeout": "Took too long to read",
-    "sound_crashed": "Could not be decoded",
     "sound_truncated": "Cut short",
-    "sound_changed": "Changed while being read",
     "sound_unreadable": "Not readable as sound",
     "sound_vanished": "File not found",
+    "word_vectors_malformed": "Not a file of word vectors",
+    "workers_unavailable": "Sounds cannot be decoded now",
+    "working_folder_missing": "The working folder is gone",
 }
+"""A few words for every kind of known error that can reach the desktop."""
 
 
 def error_title(kind: str) -> str:
-    """A few words for a kind of known error; an unfamiliar kind is spelt out."""
-    return _TITLES.get(kind) or kind.replace("_", " ").capitalize()
+    """A few words for a kind of known error; one that an older library kept from an older version is spelt out."""
+    return ERROR_TITLES.get(kind) or kind.replace("_", " ").capitalize()
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:

@@ -76,7 +76,7 @@ def test_a_remembered_device_that_is_away_is_used_when_it_returns(
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [("audio_unavailable", "PortAudio is missing"), ("audio_no_device", "No output device")]
+    ("kind", "text"), [("audio_unavailable", "No sound output"), ("audio_no_device", "No output device")]
 )
 def test_no_sound_is_a_visible_state(qtbot: QtBot, player: FakePlayer, icons: Icons, kind: str, text: str) -> None:
     player.problem = KnownError(kind, "There is no PortAudio.", "Install libportaudio2.")

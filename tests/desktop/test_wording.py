@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from hypothesis import strategies as st
 from desktop import wording
 from engine.messages import IndexPhase, IndexProgress, IndexSummary
 from tests.fakes import make_folder, make_hit
+
+KIND_PLACES = {"KnownError": 0, "ScanProblem": 1}
+"""Which argument of those that are made with a kind is the kind."""
+
+COMMAND_LINE_ONLY = ("__main__.py", "console.py", "model_commands.py", "pack_commands.py", "training")
+"""What of the engine the desktop never runs."""
 
 
 @pytest.mark.parametrize(
@@ -121,7 +128,28 @@ def test_a_trail_begins_at_the_library_folder() -> None:
     assert wording.parent_trail(Path("/elsewhere/a.wav"), roots) == str(Path("/elsewhere"))
 
 
-def test_unfamiliar_errors_still_have_a_title() -> None:
+def kinds_raised() -> set[str]:
+    """The kinds of all known errors made in the source that the desktop runs."""
+    root = Path(wording.__file__).parents[1]
+    kinds = set()
+    for path in [*(root / "engine").rglob("*.py"), *(root / "desktop").rglob("*.py")]:
+        if any(path.is_relative_to(root / "engine" / part) for part in COMMAND_LINE_ONLY):
+            continue
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in KIND_PLACES:
+                kind = call.args[KIND_PLACES[call.func.id]]
+                copied = isinstance(kind, ast.Attribute) and kind.attr == "kind"
+                assert copied or isinstance(kind, ast.Constant), f"{path}:{call.lineno}: a kind must be plain to see"
+                if isinstance(kind, ast.Constant):
+                    kinds.add(str(kind.value))
+    return kinds
+
+
+def test_every_kind_of_error_has_words_of_its_own_and_no_other_has() -> None:
+    assert kinds_raised() == set(wording.ERROR_TITLES)
+
+
+def test_errors_of_an_older_version_still_have_a_title() -> None:
     assert wording.error_title("library_locked") == "The library is in use"
     assert wording.error_title("flux_capacitor_empty") == "Flux capacitor empty"
 
