@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import paths
+from engine.errors import KnownError
 
 if TYPE_CHECKING:
     from desktop.bridge import EngineLike
@@ -39,7 +40,11 @@ def main() -> None:
     elif not has_screen(sys.platform, os.environ):
         sys.exit("There is no screen to open a window on. The command line works without: foundsound --help")
     else:
-        sys.exit(run(options.library.expanduser().absolute(), options.pack))
+        try:
+            library = paths.absolute(options.library)
+        except KnownError as error:
+            sys.exit(f"error: {error}")
+        sys.exit(run(library, options.pack))
 
 
 def has_screen(platform: str, environment: Mapping[str, str]) -> bool:

@@ -39,6 +39,7 @@ from engine.errors import KnownError
 from engine.messages import FailuresListed, Folder, ProblemOccurred
 
 SEARCH_PROBLEM = "search"
+NO_OUTPUT = ("audio_no_device", "audio_unavailable")
 
 
 class App(QObject):
@@ -152,6 +153,7 @@ class App(QObject):
         actions.copy_path.triggered.connect(self.sound_commands.copy_paths)
         self.preview.volume_changed.connect(self.player.set_volume)
         self.outputs.chosen.connect(self._output_chosen)
+        self.player.devices_changed.connect(self._devices_changed)
 
     def _connect_library(self) -> None:
         commands, actions = self.library_commands, self.actions
@@ -159,6 +161,7 @@ class App(QObject):
         actions.rescan.triggered.connect(commands.rescan)
         actions.failures.triggered.connect(self.failures.open_list)
         self.drops.folders_dropped.connect(commands.add_folders)
+        self.drops.refused.connect(self.banners.show_error)
         self.panel.remove_requested.connect(commands.confirm_remove)
         self.panel.reveal_requested.connect(self._reveal_folder)
         self.panel.failures_requested.connect(self.failures.open_list)
@@ -203,9 +206,11 @@ class App(QObject):
         self._hit_changed()
 
     def _escape(self) -> None:
-        """Stop what plays; else go to the search box."""
+        """Stop what plays; else go to the search box; else clear it."""
         if self.audition.playing:
             self.audition.stop()
+        elif self.search_bar.edit.hasFocus():
+            self.search_bar.clear()
         else:
             self.search_bar.focus()
 
@@ -242,6 +247,11 @@ class App(QObject):
 
     def _output_chosen(self, key: str) -> None:
         self.settings.output_device = key
+
+    def _devices_changed(self) -> None:
+        if self.player.available:
+            for kind in NO_OUTPUT:
+                self.banners.dismiss_all(kind)
 
     def _library_changed(self, library: Library) -> None:
         self.panel.show_library(library)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from urllib.parse import unquote_to_bytes
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QUrl, Signal
 from PySide6.QtGui import QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from desktop.theme import Theme
+from engine.errors import KnownError
 
 MARGIN_PX = 12
 
@@ -19,10 +23,12 @@ class DropTarget(QObject):
     Signals:
         folders_dropped(tuple[Path, ...]): add these.
         sound_dropped(Path): find sounds like this one.
+        refused(KnownError): this cannot be used, by its name.
     """
 
     folders_dropped = Signal(object)
     sound_dropped = Signal(object)
+    refused = Signal(object)
 
     def __init__(self, window: QWidget, theme: Theme) -> None:
         super().__init__(window)
@@ -50,9 +56,9 @@ class DropTarget(QObject):
             self.overlay.cover("Drop to add to the library" if folders else "Drop to find sounds like this one")
         elif event.type() == QEvent.Type.Drop:
             self.overlay.hide()
-            if folders:
-                self.folders_dropped.emit(folders)
-            else:
+            if named := self._named(folders):
+                self.folders_dropped.emit(named)
+            elif sound is not None and self._named([sound]):
                 self.sound_dropped.emit(sound)
         return True
 
@@ -60,11 +66,40 @@ class DropTarget(QObject):
         """The folders among what is dragged, or else the one file. Nothing of what comes from this app itself."""
         if event.source() is not None:
             return (), None
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        folders = tuple(path for path in paths if path.is_dir())
+        # os.path's questions, unlike pathlib's, are answered for every path, also for one that is too long to exist
+        paths = [_local_path(url) for url in event.mimeData().urls() if url.isLocalFile()]
+        folders = _outermost(path for path in paths if os.path.isdir(path))  # noqa: PTH112
         if folders:
             return (folders if self.takes_folders else ()), None
-        return (), paths[0] if len(paths) == 1 and paths[0].is_file() else None
+        return (), paths[0] if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113
+
+    def _named(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """Those whose names are text; the others are refused."""
+        named = []
+        for path in paths:
+            try:
+                str(path).encode()
+            except UnicodeEncodeError:
+                shown = os.fsencode(path).decode(errors="replace")
+                detail = f"The name of {shown} is not valid Unicode."
+                self.refused.emit(KnownError("name_not_unicode", detail, "Rename it and drop it again."))
+            else:
+                named.append(path)
+        return tuple(named)
+
+
+def _local_path(url: QUrl) -> Path:
+    """Where a ``file:`` URL points. Bytes that are not Unicode, which Qt would spoil, become surrogates (PEP 383)."""
+    path = url.toLocalFile()
+    if "\ufffd" in path and os.name == "posix":
+        path = os.fsdecode(unquote_to_bytes(url.path(QUrl.ComponentFormattingOption.FullyEncoded)))
+    return Path(path)
+
+
+def _outermost(folders: Iterable[Path]) -> tuple[Path, ...]:
+    """Each folder once, without those that lie in another one of them."""
+    unique = dict.fromkeys(folders)
+    return tuple(folder for folder in unique if unique.keys().isdisjoint(folder.parents))
 
 
 class _Overlay(QWidget):

@@ -1,4 +1,4 @@
-"""The desktop app with a fake engine and a fake player, for tests that look at the whole or at one widget."""
+"""The desktop app with a fake engine and a fake player, for tests of the whole or of one widget; and real players."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QEvent, QSettings
+from PySide6.QtCore import QEvent, QSettings, Qt
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from desktop import sound_reader, track
 from desktop.app import App
 from desktop.bridge import EngineBridge
 from desktop.bugs import BugReporter
 from desktop.icons import Icons
+from desktop.player import Player
 from desktop.settings import Settings
 from desktop.theme import Theme
 from engine import paths
 from engine.messages import Event, FindSimilar, Hit, Request, Search, SearchDone
+from tests.desktop.audio_device import NULL, TapedDevice, use_alsa
+from tests.desktop.playing import MakePlayer
 from tests.fakes import READY, Answer, FakeEngine, FakePlayer, make_folder, make_hits, opened
 
 
@@ -65,6 +70,24 @@ class Desk:
         """Type a caption, press Enter, and wait for the answer."""
         with self.qtbot.waitSignal(self.app.session.answered):
             self.app.search_bar.search_caption(caption)
+
+    def press(self, *keys: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        """Press keys wherever the focus is, by way of the window, so that shortcuts see them too."""
+        for key in keys:
+            focus = QApplication.focusWidget()
+            QTest.keyClick(focus if focus is not None else self.app.window, key, modifiers)
+
+    @property
+    def title(self) -> str:
+        """The title of the page that stands in place of the results."""
+        page = self.app.empty.page
+        assert page is not None
+        assert self.app.empty.isVisible()
+        return page.title
+
+    def is_playing(self) -> bool:
+        """Whether a sound plays."""
+        return self.app.audition.playing
 
     def emit(self, event: Event) -> None:
         """Let the engine emit an event, and wait until it arrived on the UI thread."""
@@ -142,3 +165,47 @@ def start(qapp: QApplication, qtbot: QtBot, settings: Settings, tmp_path: Path) 
     yield start
     for app in apps:
         end(app)
+
+
+@pytest.fixture
+def desk(start: Start) -> Desk:
+    """The app with an open library, active, its cursor in the search box."""
+    desk = start()
+    with desk.qtbot.waitActive(desk.app.window):
+        desk.app.window.activateWindow()
+    desk.app.search_bar.focus()
+    return desk
+
+
+@pytest.fixture
+def null_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A device that takes sound as fast as it comes."""
+    use_alsa(monkeypatch, tmp_path, NULL)
+
+
+@pytest.fixture
+def taped_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, make_player: MakePlayer) -> Iterator[TapedDevice]:
+    """A device of which the test takes sound faster than real time: so a whole ring is read ahead before it sounds.
+
+    Made after ``make_player``, to be let go before the players are closed.
+    """
+    monkeypatch.setattr(sound_reader, "PREBUFFER_S", 2 * track.RING_S)
+    device = TapedDevice(tmp_path)
+    use_alsa(monkeypatch, tmp_path, device.configuration)
+    yield device
+    device.let_go()
+
+
+@pytest.fixture
+def make_player(qtbot: QtBot) -> Iterator[MakePlayer]:
+    """Makes players, and closes them."""
+    players: list[Player] = []
+
+    def make() -> Player:
+        player = Player(idle_s=0.0)
+        players.append(player)
+        return player
+
+    yield make
+    for player in players:
+        player.close()

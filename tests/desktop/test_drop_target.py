@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
@@ -12,6 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.drop_target import DropTarget
 from desktop.theme import Theme
+from engine.errors import KnownError
 
 COPY = Qt.DropAction.CopyAction
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -53,6 +57,8 @@ def drag(window: QWidget, data: QMimeData) -> bool:
 
 
 def drop(window: QWidget, data: QMimeData) -> bool:
+    """Qt gives drops only to a window that the drag has entered."""
+    drag(window, data)
     event = QDropEvent(QPointF(5, 5), COPY, data, LEFT, NONE)
     QApplication.sendEvent(window, event)
     return event.isAccepted()
@@ -61,14 +67,63 @@ def drop(window: QWidget, data: QMimeData) -> bool:
 def test_dropped_folders_are_added(window: QWidget, target: DropTarget, folder: Path, tmp_path: Path) -> None:
     dropped: list[tuple[Path, ...]] = []
     target.folders_dropped.connect(dropped.append)
-    data = mime(folder, folder / "a.wav", tmp_path)
+    other = tmp_path / "sounds of another"
+    other.mkdir()
+    data = mime(folder, folder / "a.wav", other)
     assert drag(window, data)
     assert target.overlay.isVisible()
     assert target.overlay.geometry() == window.rect()
     assert "add" in target.overlay.text
     assert drop(window, data)
-    assert dropped == [(folder, tmp_path)]
+    assert dropped == [(folder, other)]
     assert not target.overlay.isVisible()
+
+
+def test_of_folders_that_lie_in_each_other_the_outermost_is_added_once(
+    window: QWidget, target: DropTarget, folder: Path, tmp_path: Path
+) -> None:
+    dropped: list[tuple[Path, ...]] = []
+    target.folders_dropped.connect(dropped.append)
+    inner = folder / "doors" / "wood"
+    inner.mkdir(parents=True)
+    assert drop(window, mime(inner, folder, folder / "doors", folder))
+    assert dropped == [(folder,)]
+
+
+@pytest.mark.parametrize("name", ["long" * 75, "deep/" * 1000, "a\0b"])
+def test_a_path_that_cannot_exist_is_not_taken(
+    window: QWidget, target: DropTarget, qtbot: QtBot, folder: Path, name: str
+) -> None:
+    with qtbot.capture_exceptions() as exceptions:
+        assert not drag(window, mime(folder / name))
+        assert not drop(window, mime(folder / name))
+    assert exceptions == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere every name is Unicode")
+def test_a_name_that_is_not_unicode_is_refused_aloud(window: QWidget, target: DropTarget, folder: Path) -> None:
+    dropped: list[object] = []
+    refused: list[KnownError] = []
+    target.folders_dropped.connect(dropped.append)
+    target.sound_dropped.connect(dropped.append)
+    target.refused.connect(refused.append)
+    odd_folder, odd_sound = os.fsencode(folder) + b"/caf\xe9 \xc3\xa9", os.fsencode(folder) + b"/caf\xe9.wav"
+    Path(os.fsdecode(odd_folder)).mkdir()
+    Path(os.fsdecode(odd_sound)).touch()
+    for path in (odd_folder, odd_sound):
+        data = QMimeData()
+        data.setData("text/uri-list", b"file://" + quote_from_bytes(path).encode() + b"\r\n")
+        assert drop(window, data)
+    assert [error.kind for error in refused] == ["name_not_unicode"] * 2
+    assert "caf\ufffd é" in refused[0].detail
+    assert dropped == []
+    both = QMimeData()
+    uris = (b"file://" + quote_from_bytes(path).encode() for path in (odd_folder, os.fsencode(folder / "fine")))
+    (folder / "fine").mkdir()
+    both.setData("text/uri-list", b"\r\n".join(uris))
+    assert drop(window, both)
+    assert dropped == [(folder / "fine",)]
+    assert len(refused) == 3
 
 
 def test_a_dropped_sound_is_searched_by(window: QWidget, target: DropTarget, folder: Path) -> None:

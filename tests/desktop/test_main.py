@@ -61,6 +61,17 @@ def test_the_app_opens_on_another_library(
     assert runs == [(tmp_path / "my.foundsound", "mine")]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="where Windows keeps homes, any name will do")
+def test_a_user_that_does_not_exist_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["foundsound", "--library", "~no such user/my.foundsound"])
+    with pytest.raises(SystemExit) as ended:
+        starter.main()
+    assert "no home folder for ~no such user" in str(ended.value.code)  # a text is printed, and the status is 1
+    assert runs == []
+
+
 def test_without_a_screen_there_is_a_clear_line_instead_of_a_crash(
     monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]]
 ) -> None:
