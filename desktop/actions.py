@@ -30,7 +30,7 @@ class Actions(QObject):
         self.toggle.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         self.play_from_start = self._make("Play from the &beginning", "Shift+Space")
         self.play_from_start.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-        self.stop = self._make("S&top, or back to the search", "Esc")
+        self.stop = self._make("S&top, go back, or clear", "Esc")
         self.automatic = self._make("&Play while browsing", "Ctrl+P", "Play each sound as it is selected")
         self.automatic.setCheckable(True)
         self.similar = self._make("&Find similar sounds", "Ctrl+Shift+F", "Find sounds like the selected one")
@@ -48,6 +48,8 @@ class Actions(QObject):
 
         icons.bind(self.add_folder, "folder-add")
         icons.bind(self.automatic, "headphones")
+        for action in (self.add_folder, self.automatic):  # in a menu the icon would hide the check mark
+            action.setIconVisibleInMenu(False)
 
     @property
     def on_selection(self) -> tuple[QAction, ...]:

@@ -40,13 +40,11 @@ class Banner(QFrame):
     def __init__(self, message: Message, theme: Theme, icons: Icons, dismissed: Callable[[Banner], None]) -> None:
         super().__init__()
         self.setObjectName("banner")
-        self.setProperty("severity", message.severity)
         self.key = message.key
+        self._message: Message | None = None
         self._times = 0
         self._action: Callable[[], None] | None = None
-        mark = QLabel()
-        role = "danger" if message.severity == "bug" else "warning"
-        icons.follow(mark, lambda: mark.setPixmap(icons.pixmap("warning", 18, role, self.devicePixelRatioF())))
+        mark = icons.mark("warning", 18, "danger" if message.severity == "bug" else "warning")
         self._title, self._text, self._button = QLabel(), QLabel(), QPushButton()
         self._title.setFont(theme.fonts.strong)
         self._text.setWordWrap(True)
@@ -74,7 +72,10 @@ class Banner(QFrame):
         self.say(message)
 
     def say(self, message: Message) -> None:
-        """Show a message, counting those before it."""
+        """Show a message, counting those it takes the place of; said once more, it counts as one."""
+        if self._message is not None and (message.title, message.text) == (self._message.title, self._message.text):
+            return
+        self._message = message
         self._times += 1
         more = f"  ({counted(self._times - 1, 'more like this', 'more like this')})" if self._times > 1 else ""
         self._title.setText(message.title + more)

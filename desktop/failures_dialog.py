@@ -91,6 +91,7 @@ class FailuresDialog(QDialog):
         column.addLayout(buttons)
         self.resize(self.sizeHint())
         self.show_failures(())
+        self._head.setText("Looking them up")  # until the first answer, which can wait for the model to load
 
     def open_list(self) -> None:
         """Show the window and ask for what it lists."""

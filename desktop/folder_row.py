@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QAction, QContextMenuEvent, QEnterEvent, QIcon
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout
 
 from desktop.icons import Icons
 from desktop.labels import ElidedLabel, tone
@@ -30,8 +30,6 @@ class FolderRow(QFrame):
         self.folder = folder
         self._may_change = True
         self._hovered = False
-        mark = QLabel()
-        icons.follow(mark, lambda: mark.setPixmap(icons.pixmap("folder", 18, "muted", self.devicePixelRatioF())))
         self._name, self._counts = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideRight)
         self._counts.setFont(theme.fonts.small)
         self.remove = QToolButton()
@@ -46,7 +44,7 @@ class FolderRow(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 7, 6, 7)
         row.setSpacing(9)
-        row.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(icons.mark("folder", 18), 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
         row.addWidget(self.remove)
         self.show_folder(folder)

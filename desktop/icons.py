@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import QByteArray, QObject, QRectF, Qt
 from PySide6.QtGui import QAction, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QAbstractButton
+from PySide6.QtWidgets import QAbstractButton, QLabel
 
 from desktop.theme import Theme
 
@@ -44,6 +44,12 @@ class Icons:
         painter.end()
         pixmap.setDevicePixelRatio(ratio)
         return pixmap
+
+    def mark(self, name: str, size: int, role: str = "muted") -> QLabel:
+        """A label that shows the icon and follows the theme."""
+        label = QLabel()
+        self.follow(label, lambda: label.setPixmap(self.pixmap(name, size, role, label.devicePixelRatioF())))
+        return label
 
     def app_icon(self) -> QIcon:
         """The app's own icon, the same in every palette."""

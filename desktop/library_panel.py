@@ -78,6 +78,7 @@ class LibraryPanel(QFrame):
             self._list.removeWidget(row)
             row.hide()
             row.deleteLater()
+        before: QWidget = self._add
         for place, folder in enumerate(folders):
             row_or_none = self.rows.get(folder.folder_id)
             row = row_or_none if row_or_none is not None else self._add_row(folder)
@@ -85,6 +86,8 @@ class LibraryPanel(QFrame):
             row.set_may_change(may_change)
             if self._list.indexOf(row) != place:
                 self._list.insertWidget(place, row)
+                self.setTabOrder(before, row.remove)
+            before = row.remove
 
     def _add_row(self, folder: Folder) -> FolderRow:
         row = FolderRow(folder, self._theme, self._icons)
@@ -113,12 +116,12 @@ class LibraryPanel(QFrame):
     def _lay_out_head(self, theme: Theme, add_folder: QAction) -> QHBoxLayout:
         title = QLabel("Library")
         title.setFont(theme.fonts.strong)
-        add = QToolButton()
-        add.setDefaultAction(add_folder)
-        add.setAccessibleName("Add a folder")
+        self._add = QToolButton()
+        self._add.setDefaultAction(add_folder)
+        self._add.setAccessibleName("Add a folder")
         row = QHBoxLayout()
         row.setContentsMargins(10, 0, 2, 0)
         row.addWidget(title)
         row.addWidget(self._total, 1)
-        row.addWidget(add)
+        row.addWidget(self._add)
         return row

@@ -71,8 +71,8 @@ def _stopped(error: Exception) -> Page:
 
 def _start(library: Library) -> Page:
     if library.folders:
-        known = f"{counted(library.indexed, 'sound')} to search. " if library.indexed else ""
-        return Page("wave", "What are you listening for?", f"{known}Describe it in your own words.", examples=EXAMPLES)
+        known = f"\n{counted(library.indexed, 'sound')} to search." if library.indexed else ""
+        return Page("wave", "What are you listening for?", f"Describe it in your own words.{known}", examples=EXAMPLES)
     if library.read_only:
         return Page("lock", "This library is empty and read-only", "Open one that can be written to add folders.")
     body = "Drop a folder anywhere in this window, or choose one.\nEvery sound stays where it is, and on this computer."

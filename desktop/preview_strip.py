@@ -156,14 +156,9 @@ class PreviewStrip(QFrame):
         toggle.setDefaultAction(automatic)
         toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         toggle.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        speaker = QLabel()
-        self._icons.follow(
-            speaker,
-            lambda: speaker.setPixmap(self._icons.pixmap("volume", 18, "muted", self.devicePixelRatioF())),
-        )
         level = QHBoxLayout()
         level.setSpacing(8)
-        level.addWidget(speaker)
+        level.addWidget(self._icons.mark("volume", 18))
         level.addWidget(self.volume, 1)
         column = QVBoxLayout()
         column.setSpacing(6)

@@ -43,7 +43,7 @@ class ResultsPanel(QWidget):
             tone(label, "muted")
         self._status = QWidget()
         line = QHBoxLayout(self._status)
-        line.setContentsMargins(10, 0, 14, 0)
+        line.setContentsMargins(10, 0, 10, 0)
         line.addWidget(self._what, 1)
         line.addWidget(self._cost)
         self._stack = QStackedWidget()

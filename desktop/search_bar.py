@@ -48,8 +48,6 @@ class SearchBar(QFrame):
         self.edit.textEdited.connect(self._edited)
         self.edit.installEventFilter(self)
 
-        lens = QLabel()
-        icons.follow(lens, lambda: lens.setPixmap(icons.pixmap("search", 20, "muted", self.devicePixelRatioF())))
         self._clear = QToolButton()
         self._clear.setAccessibleName("Clear the search")
         self._clear.setToolTip("Clear the search")
@@ -61,7 +59,7 @@ class SearchBar(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(13, 6, 8, 6)
         row.setSpacing(9)
-        row.addWidget(lens)
+        row.addWidget(icons.mark("search", 20))
         row.addWidget(self._chip)
         row.addWidget(self.edit, 1)
         row.addWidget(self._clear)
@@ -161,13 +159,12 @@ class SearchBar(QFrame):
     def _make_chip(self, icons: Icons) -> tuple[QWidget, QLabel]:
         chip = QFrame()
         chip.setObjectName("queryChip")
-        mark, name = QLabel(), QLabel()
+        name = QLabel()
         name.setTextFormat(Qt.TextFormat.PlainText)
-        icons.follow(mark, lambda: mark.setPixmap(icons.pixmap("wave", 16, "accent", self.devicePixelRatioF())))
         row = QHBoxLayout(chip)
         row.setContentsMargins(8, 4, 10, 4)
         row.setSpacing(6)
-        row.addWidget(mark)
+        row.addWidget(icons.mark("wave", 16, "accent"))
         row.addWidget(name)
         return chip, name
 

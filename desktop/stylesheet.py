@@ -36,8 +36,7 @@ QSplitter::handle:hover { background: $accent; }
 #folderRow { background: transparent; border-radius: 7px; }
 #folderRow:hover { background: $raised; }
 #progressCard { background: $surface; border: 1px solid $line; border-radius: 9px; }
-#banner { background: $notice; border: 1px solid $line; border-left: 3px solid $warning; border-radius: 7px; }
-#banner[severity="bug"] { border-left-color: $danger; }
+#banner { background: $notice; border: 1px solid $line; border-radius: 9px; }
 
 QLabel[tone="muted"] { color: $muted; }
 QLabel[tone="faint"] { color: $faint; }

@@ -61,8 +61,8 @@ class MainWindow(QMainWindow):
             self.splitter.restoreState(splitter)
 
     def sizeHint(self) -> QSize:
-        """Room for all columns."""
-        return QSize(1240, 780)
+        """Room for all columns, as far as the screen has it."""
+        return QSize(1240, 780).boundedTo(self.screen().availableSize())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Tell when the user sees the window."""
@@ -90,7 +90,7 @@ class MainWindow(QMainWindow):
         column.setContentsMargins(0, 12, 0, 0)
         column.setSpacing(10)
         above = QVBoxLayout()
-        above.setContentsMargins(14, 0, 14, 0)
+        above.setContentsMargins(10, 0, 10, 0)
         above.setSpacing(10)
         above.addWidget(search_bar)
         above.addWidget(banners)

@@ -59,3 +59,8 @@ def test_about_names_the_version(qtbot: QtBot) -> None:
     box = show_about(parent)
     assert __version__ in box.text()
     box.close()
+
+
+def test_a_checked_item_shows_its_mark_in_the_menu(actions: Actions) -> None:
+    shown = [a.text() for a in actions.findChildren(QAction) if not a.icon().isNull() and a.isIconVisibleInMenu()]
+    assert shown == []

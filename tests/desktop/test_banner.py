@@ -42,6 +42,12 @@ def test_the_same_kind_shares_a_banner(area: BannerArea) -> None:
     assert "2 more like this" in area.banners[0].text
 
 
+def test_the_same_words_are_said_once(area: BannerArea) -> None:
+    area.show_error(FULL)
+    area.show_error(FULL)
+    assert "more like this" not in area.banners[0].text
+
+
 def test_dismissing(area: BannerArea) -> None:
     area.show_error(FULL)
     close = area.banners[0].findChild(QToolButton)

@@ -38,6 +38,11 @@ def test_opening_asks_for_the_failures(dialog: FailuresDialog, qtbot: QtBot) -> 
     assert not dialog.isModal()
 
 
+def test_nothing_is_claimed_before_the_answer(dialog: FailuresDialog) -> None:
+    dialog.open_list()
+    assert dialog._head.text() == "Looking them up"
+
+
 def test_each_has_its_reason(dialog: FailuresDialog) -> None:
     dialog.show_failures(FAILURES)
     rows = [dialog.list.topLevelItem(row) for row in range(dialog.list.topLevelItemCount())]

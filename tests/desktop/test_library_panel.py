@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QEvent, QPointF
+from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QEnterEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -52,6 +53,18 @@ def test_folders_and_counts(panel: LibraryPanel) -> None:
     assert [row._name.text() for row in panel.rows.values()] == ["sounds", "foley"]
     assert panel.rows[1]._counts.text() == "100 sounds"
     assert panel._total.text() == "200 sounds"
+
+
+def test_tab_goes_down_the_panel(panel: LibraryPanel) -> None:
+    panel.show_library(replace(READY, folders=(READY.folders[1], make_folder(3, "/new", failed=1))))
+    panel.show_library(replace(READY, folders=(READY.folders[0], READY.folders[1], make_folder(3, "/new", failed=1))))
+    QApplication.processEvents()  # Qt shows new rows a moment later
+    panel._add.setFocus()
+    reached = []
+    for _ in range(4):
+        QTest.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
+        reached.append(panel.focusWidget())
+    assert reached == [*(panel.rows[number].remove for number in (1, 2, 3)), panel.failures]
 
 
 def test_rows_stay_where_only_counts_change(panel: LibraryPanel) -> None:
