@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
-import os
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from engine import __version__
+from engine import __version__, console
 from engine.errors import KnownError
-from engine.messages import Hit, IndexPhase, IndexProgress, IndexSummary
+from engine.messages import Hit, SoundState
 from engine.packs import find_pack
-from engine.paths import DEFAULT_PACK, default_library
-from engine.session import Session
+from engine.paths import DEFAULT_PACK, absolute, default_library
+from engine.session import Session, readable_folder
 
 app = typer.Typer(
     name="foundsound",
@@ -30,7 +29,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Library = Annotated[Path | None, typer.Option(help="Library file; the default is the desktop app's own.")]
+
+def _path(value: str | Path) -> Path:
+    """Takes any path but an empty one, such as an unset variable of a script leaves: that would be this folder."""
+    if not str(value):
+        raise typer.BadParameter("it is empty")
+    return Path(value)
+
+
+Library = Annotated[
+    Path | None, typer.Option(parser=_path, metavar="FILE", help="Library file; the default is the desktop app's own.")
+]
 PackId = Annotated[str, typer.Option("--pack", help="Model pack: its name, or its folder.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Most hits to give.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -44,42 +53,84 @@ class RankBy(StrEnum):
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"foundsound {__version__}")
+        console.write(f"foundsound {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
+    context: typer.Context,
+    library: Library = None,
+    pack: Annotated[str | None, typer.Option("--pack", help="Model pack: its name, or its folder.")] = None,
     version: Annotated[  # noqa: ARG001 - its callback acts
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
+    given = {"library": library and str(library), "pack": pack}  # as the desktop app takes them: before the command
+    context.default_map = {
+        str(context.invoked_subcommand): {name: value for name, value in given.items() if value is not None}
+    }
 
 
 @app.command()
 def index(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of sounds.", show_default=False)],
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            parser=_path,
+            metavar="FOLDER",
+            help="Folders of sounds; without one, all of the library.",
+            show_default=False,
+        ),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also try the sounds again that failed before, changed or not.")
+    ] = False,
     library: Library = None,
     pack: PackId = DEFAULT_PACK,
 ) -> None:
     """Add folders to the library and index what is new or changed in them."""
+    readable = _readable(folders or [])
+    if folders and not readable:
+        raise typer.Exit(1)
+    if not folders and _is_missing(library):
+        raise _no_folders()
     with _session(library, pack) as session:
-        session.indexer.begin([session.add_folder(folder) for folder in folders])
-        summary = _run_with_progress(session)
+        ids = [session.add_folder(folder) for folder in readable] or [
+            folder.folder_id for folder in session.store.folders()
+        ]
+        if not ids:
+            raise _no_folders()
+        if retry_failed:
+            session.store.retry_failed()
+        session.indexer.begin(ids)
+        if not console.run_with_progress(session.indexer):
+            console.note_stopped(session.indexer.summary)
+            raise typer.Exit(130)
         for problem in session.problems:
-            typer.echo(f"warning: {problem.detail} {problem.hint}", err=True)
+            console.note(f"warning: {problem.detail} {problem.hint}")
+        summary = session.indexer.summary
         if summary.failed:
-            typer.echo("See “foundsound status” for the reasons.", err=True)
-        _print_summary(summary)
+            console.note("See “foundsound status” for the reasons.")
+        console.write_summary(summary)
+        roots = {folder.path for folder in session.store.folders()}
+        all_scanned = roots.isdisjoint(problem.path for problem in session.problems)
+    if not all_scanned or len(readable) < len(folders or []):
+        raise typer.Exit(1)
 
 
 @app.command()
 def search(
     caption: Annotated[str | None, typer.Argument(help="What the sound is like.", show_default=False)] = None,
     captions_file: Annotated[
-        Path | None, typer.Option(help="A text file with one caption a line; prints one JSON object a line.")
+        Path | None,
+        typer.Option(
+            parser=_path,
+            metavar="FILE",
+            help="A text file with one caption a line; prints one JSON object a line, in the same order.",
+        ),
     ] = None,
     library: Library = None,
     limit: Limit = 10,
@@ -95,19 +146,23 @@ def search(
         raise typer.BadParameter("--captions-file prints JSON lines: add --json")
     captions = [caption] if caption is not None else _read_captions(captions_file)
     with _session(library, pack, read_only=True) as session:
-        from engine.search import by_captions
-
-        results = by_captions(session.store, session.encoder(), captions, limit)
+        session.require_this_pack()
+        results = _ranked(session, captions, limit)
+        if not any(results):
+            console.note(_why_nothing(session))
     for text, hits in zip(captions, results, strict=True):
         if as_json:
-            typer.echo(_json({"caption": text, "hits": [_hit(hit) for hit in hits]}))
+            console.write_json({"caption": text, "hits": console.hits_json(hits)})
         else:
-            _print_hits(hits)
+            console.write_hits(hits)
 
 
 @app.command()
 def similar(
-    sound: Annotated[Path, typer.Argument(help="A sound file, in the library or not.", show_default=False)],
+    sound: Annotated[
+        Path,
+        typer.Argument(parser=_path, metavar="SOUND", help="A sound file, in the library or not.", show_default=False),
+    ],
     library: Library = None,
     limit: Limit = 10,
     as_json: AsJson = False,
@@ -115,11 +170,14 @@ def similar(
 ) -> None:
     """Rank the library's sounds by likeness to a sound."""
     with _session(library, pack, read_only=True) as session:
+        session.require_this_pack()
         hits = session.similar(sound, limit)
+        if not hits:
+            console.note(_why_nothing(session))
     if as_json:
-        typer.echo(_json({"sound": str(sound), "hits": [_hit(hit) for hit in hits]}))
+        console.write_json({"sound": str(sound), "hits": console.hits_json(hits)})
     else:
-        _print_hits(hits)
+        console.write_hits(hits)
 
 
 @app.command()
@@ -129,123 +187,114 @@ def status(library: Library = None, as_json: AsJson = False, pack: PackId = DEFA
         state = session.store.status()
         folders = session.store.folders()
         failures = session.store.failures(limit=100_000)
+        try:
+            session.require_this_pack()
+        except KnownError as error:
+            console.note(f"warning: {error}")
     if as_json:
-        values = {
-            "library": str(state.library),
-            "pack": state.pack_id,
-            "pack_hash": state.pack_hash,
-            "size_bytes": state.size_bytes,
-            "segments": state.segments,
-            "counts": {name.value: count for name, count in state.counts.items()},
-            "folders": [{"path": str(folder.path), "sounds": folder.sounds} for folder in folders],
-            "failures": [
-                {"path": str(item.path), "kind": item.kind, "reason": item.detail, "hint": item.hint}
-                for item in failures
-            ],
-        }
-        typer.echo(_json(values))
-        return
-    typer.echo(f"Library   {state.library} ({state.size_bytes / 1e6:.1f} MB)")
-    typer.echo(f"Pack      {state.pack_id} ({state.pack_hash[:12]})")
-    typer.echo("Sounds    " + ", ".join(f"{count} {name.value}" for name, count in state.counts.items()))
-    typer.echo(f"Segments  {state.segments}")
-    for folder in folders:
-        typer.echo(f"Folder    {folder.path} ({folder.sounds} sounds)")
-    for failure in failures:
-        typer.echo(f"Failed    {failure.detail}")
+        console.write_json(console.status_json(state, folders, failures))
+    else:
+        console.write_status(state, folders, failures)
+
+
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exits 0 when done, 1 on a KnownError (one line on stderr), 2 on wrong usage."""
+    """Run the command line; exits 0 when done, 1 on a KnownError (one line on stderr), 2 on wrong usage, 130 when
+    Ctrl+C ended it."""
     multiprocessing.freeze_support()
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    console.prepare_streams()
     try:
+        absolute(Path())  # without a folder to run in, PyTorch ends the process
         app(args=arguments)
     except KnownError as error:
-        typer.echo(f"foundsound: {error}", err=True)
-        sys.exit(1)
+        _fail(error)
+    except OSError as error:
+        known = console.known_error(error)
+        if known is None:
+            raise
+        _fail(known)
+
+
+def _fail(error: KnownError) -> None:
+    console.note(f"foundsound: {error}")
+    sys.exit(1)
 
 
 @contextmanager
 def _session(library: Path | None, pack: str, read_only: bool = False) -> Iterator[Session]:
-    path = library or default_library()
-    if read_only and not os.path.lexists(path):
-        raise KnownError("library_missing", f"There is no library at {path}.", "Run “foundsound index FOLDER” first.")
-    session = Session(path, find_pack(pack), read_only=read_only)
+    try:
+        session = Session(library or default_library(), find_pack(pack), read_only=read_only)
+    except KnownError as error:
+        if error.kind != "library_missing":
+            raise
+        raise KnownError(error.kind, error.detail, "Run “foundsound index FOLDER” first.") from error
     try:
         yield session
     finally:
         session.close()
 
 
-def _run_with_progress(session: Session) -> IndexSummary:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("Scanning", total=None, speed="")
-        while session.indexer.step():
-            _show(session.indexer.progress, lambda **values: bar.update(task, **values))
-    return session.indexer.summary
+def _readable(folders: Sequence[Path]) -> list[Path]:
+    """Those that can be scanned; of each of the others, a line says why it cannot."""
+    readable = []
+    for folder in folders:
+        try:
+            readable.append(readable_folder(folder))
+        except KnownError as error:
+            console.note(f"foundsound: {error}")
+    return readable
 
 
-def _show(progress: IndexProgress, update: Callable[..., Any]) -> None:
-    if progress.phase is IndexPhase.SCANNING:
-        update(description=f"Scanning, {progress.found} found", total=None)
-    else:
-        speed = f"{progress.speed_x:.0f}x real time" if progress.speed_x else "loading the model"
-        update(description="Indexing", completed=progress.done, total=progress.total, speed=speed)
+def _is_missing(library: Path | None) -> bool:
+    """Whether there is certainly no library yet: what cannot be reached is for opening it to tell."""
+    try:
+        absolute(library or default_library()).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
-def _print_summary(summary: IndexSummary) -> None:
-    typer.echo(
-        f"{summary.indexed} indexed, {summary.unchanged} unchanged, {summary.moved} moved, {summary.failed} failed"
-        + (f", {summary.missing} missing" if summary.missing else "")
-        + f" ({summary.audio_s / 60:.1f} min of audio in {summary.elapsed_s:.1f} s)"
-    )
+def _no_folders() -> typer.BadParameter:
+    return typer.BadParameter("the library has no folders yet, so name at least one", param_hint="FOLDER")
+
+
+def _ranked(session: Session, captions: Sequence[str], limit: int) -> list[tuple[Hit, ...]]:
+    """Hits for each caption; none for the blank ones among several."""
+    from engine.search import by_captions
+
+    asked = captions if len(captions) == 1 else [caption for caption in captions if caption.strip()]
+    found = iter(by_captions(session.store, session.encoder(), asked, limit))
+    return [next(found) if caption.strip() else () for caption in captions]
+
+
+def _why_nothing(session: Session) -> str:
+    """What to say when nothing was found."""
+    counts = session.store.status().counts
+    if counts[SoundState.INDEXED]:
+        return "There is no other sound in the library."
+    if counts[SoundState.PENDING]:
+        return f"Nothing is indexed yet, and {counts[SoundState.PENDING]} wait for it: run “foundsound index”."
+    if counts[SoundState.FAILED]:
+        return f"None of {counts[SoundState.FAILED]} could be indexed; see “foundsound status” for the reasons."
+    return "Nothing is indexed yet: run “foundsound index FOLDER”."
 
 
 def _read_captions(path: Path | None) -> list[str]:
+    """The lines of a file, the blank ones too, so that the answer to line n is on line n."""
     assert path is not None
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = absolute(path).read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise KnownError(
             "captions_unreadable", f"The captions file {path} cannot be read: {error}.", "Give a UTF-8 text file."
         ) from error
-    captions = [line for line in lines if line.strip()]
-    if not captions:
+    if not text.strip():
         raise KnownError("captions_empty", f"The captions file {path} has no captions.", "Write one caption a line.")
-    return captions
-
-
-def _hit(hit: Hit) -> dict[str, object]:
-    return {
-        "rank": hit.rank,
-        "path": str(hit.path),
-        "score": round(hit.score, 6),
-        "start_s": round(hit.start_s, 3),
-        "end_s": round(hit.end_s, 3),
-    }
-
-
-def _print_hits(hits: tuple[Hit, ...]) -> None:
-    if not hits:
-        typer.echo("Nothing is indexed yet.", err=True)
-    for hit in hits:
-        typer.echo(f"{hit.rank:3}  {hit.score:6.3f}  {hit.start_s:7.1f}–{hit.end_s:.1f} s  {hit.path}")
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    lines = re.split("\r?\n", text)
+    return lines[:-1] if not lines[-1] else lines
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ def pack_folders() -> tuple[Path, ...]:
 def installed(folders: Iterable[Path] | None = None) -> Iterator[Path]:
     """Folders that hold a ``pack.json``."""
     for parent in pack_folders() if folders is None else folders:
-        if parent.is_dir():
+        if os.path.isdir(parent):  # noqa: PTH112 - unlike pathlib's it never raises
             yield from sorted(path.parent for path in parent.glob("*/pack.json"))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import platformdirs
+
+from engine.errors import KnownError
 
 APP_NAME = "Foundsound"
 DEFAULT_PACK = "sfx-cnn10"
@@ -30,3 +33,23 @@ def user_packs() -> Path:
 def logs() -> Path:
     """Folder for log files."""
     return platformdirs.user_log_path(APP_NAME, appauthor=False)
+
+
+def absolute(path: Path) -> Path:
+    """A path the user gave, with ``~`` replaced, from the working folder on. Links stay as the user named them.
+
+    Raises:
+        KnownError: ``home_unknown`` when there is no such user, ``working_folder_missing``.
+    """
+    try:
+        return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow the user's links
+    except RuntimeError as error:
+        raise KnownError(
+            "home_unknown", f"There is no home folder for {path.parts[0]}.", "Give the whole path, without ~."
+        ) from error
+    except OSError as error:
+        raise KnownError(
+            "working_folder_missing",
+            "The folder that this runs in is not there any more, or out of reach.",
+            "Change to another folder and try again.",
+        ) from error

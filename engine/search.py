@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +27,10 @@ def by_captions(store: Store, encoder: Encoder, captions: Sequence[str], limit: 
     """Rank the library by each caption; hits carry the segment that matched best.
 
     Raises:
-        KnownError: ``caption_empty`` when a caption has nothing but white space.
+        KnownError: ``caption_empty`` when a caption has nothing but white space, ``caption_not_text``.
     """
-    if not all(caption.strip() for caption in captions):
-        raise KnownError("caption_empty", "The caption is empty.", "Describe a sound, for example “glass breaking”.")
+    for caption in captions:
+        _require_text(caption)
     results: list[tuple[Hit, ...]] = []
     for start in range(0, len(captions), CAPTION_BATCH):
         vectors = encoder.text_vectors(captions[start : start + CAPTION_BATCH])
@@ -38,19 +39,19 @@ def by_captions(store: Store, encoder: Encoder, captions: Sequence[str], limit: 
 
 
 def by_sound(store: Store, encoder: Encoder, sound: Path, limit: int) -> tuple[Hit, ...]:
-    """Rank the library by likeness to a sound file, in the library or not; the file itself is left out.
+    """Rank the library by likeness to a sound file, in the library or not; the file itself is left out, also where
+    the library has it by another path.
 
     Raises:
         KnownError: The file is not in the library and cannot be decoded.
     """
-    vectors = store.sound_vectors(sound)
-    if vectors is None:
-        vectors = embed_file(sound, encoder)
+    known = store.sound_vectors(sound)
+    vectors = embed_file(sound, encoder) if known is None else known
     query = vectors.mean(axis=0, keepdims=True)
     query /= max(float(np.linalg.norm(query)), 1e-9)
     hits = store.hits(store.search(query, limit + 1)[0], limit + 1)
-    others = [hit for hit in hits if hit.path != sound][:limit]
-    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(others, start=1))
+    others = [hit for hit in hits if hit.path != sound and (known is not None or not _same_file(hit.path, sound))]
+    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(others[:limit], start=1))
 
 
 def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
@@ -76,3 +77,23 @@ def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
                 return np.stack(assembly.vectors)
     finally:
         pool.close()
+
+
+def _same_file(path: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, as by a link; False where that cannot be seen."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _require_text(caption: str) -> None:
+    if not caption.strip():
+        raise KnownError("caption_empty", "The caption is empty.", "Describe a sound, for example “glass breaking”.")
+    try:
+        caption.encode()
+    except UnicodeEncodeError as error:  # bytes of another encoding, or half of a pasted character
+        readable = caption[:100].encode(errors="backslashreplace").decode()
+        raise KnownError(
+            "caption_not_text", f"The caption “{readable}” is not valid text.", "Type it again, or save it as UTF-8."
+        ) from error

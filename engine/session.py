@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from engine import search
 from engine.errors import KnownError
 from engine.indexer import Indexer
-from engine.messages import Hit
+from engine.messages import Hit, SoundState
 from engine.packs import Pack
-from engine.scan import ScanProblem
+from engine.paths import absolute
+from engine.scan import ScanProblem, scan_folder
 from engine.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Session:
 
     def __init__(self, library: Path, pack: Pack, workers: int | None = None, read_only: bool = False) -> None:
         self.pack = pack
-        self.store = SqliteStore.open(library, pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only)
+        self.store = SqliteStore.open(absolute(library), pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only)
         self._encoder: Encoder | None = None
         count = workers or min(8, os.cpu_count() or 2)
         self.indexer = Indexer(self.store, pack, self.encoder, count)
@@ -54,17 +55,27 @@ class Session:
         """Add a folder, or find the one that it is or lies in; returns its id.
 
         Raises:
-            KnownError: ``folder_missing``, ``not_a_folder``, ``name_not_unicode``, ``library_read_only``, ...
+            KnownError: As :func:`readable_folder`, or that the library cannot be written.
         """
-        folder = _absolute(path)
+        folder = readable_folder(path)
         for known in self.store.folders():
             if folder.is_relative_to(known.path):
                 return known.folder_id
-        if not os.path.lexists(folder):
-            raise KnownError("folder_missing", f"There is no folder {folder}.", "Check the name, or mount its volume.")
-        if not os.path.isdir(folder):  # noqa: PTH112 - unlike pathlib's it never raises
-            raise KnownError("not_a_folder", f"{folder} is not a folder.", "Choose the folder that holds it.")
         return self.store.add_folder(folder)
+
+    def require_this_pack(self) -> None:
+        """Refuse a library that is open for reading and that another pack has indexed, which this one cannot search.
+
+        Raises:
+            KnownError: ``indexed_with_other_pack``.
+        """
+        status = self.store.status()
+        if status.counts[SoundState.INDEXED] and not status.segments:
+            raise KnownError(
+                "indexed_with_other_pack",
+                f"The sounds in {status.library} were indexed with another model than {status.pack_id}.",
+                "Run “foundsound index” with the same options to index them with this one.",
+            )
 
     def search(self, caption: str, limit: int) -> tuple[Hit, ...]:
         """Rank the library by a caption; raises as :func:`engine.search.by_captions`."""
@@ -72,7 +83,7 @@ class Session:
 
     def similar(self, sound: Path, limit: int) -> tuple[Hit, ...]:
         """Rank the library by likeness to a sound; raises as :func:`engine.search.by_sound`."""
-        return search.by_sound(self.store, self.encoder(), _absolute(sound), limit)
+        return search.by_sound(self.store, self.encoder(), absolute(sound), limit)
 
     @property
     def problems(self) -> tuple[ScanProblem, ...]:
@@ -85,5 +96,19 @@ class Session:
         self.store.close()
 
 
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow the user's links
+def readable_folder(path: Path) -> Path:
+    """The absolute path of a folder that can be scanned.
+
+    Raises:
+        KnownError: ``folder_missing``, ``not_a_folder``, ``folder_no_permission``, ``folder_unreadable``,
+            ``name_not_unicode``, or as :func:`engine.paths.absolute`.
+    """
+    folder = absolute(path)
+    try:
+        scan_folder(folder)  # looks at the folder itself, and is lazy about what it holds
+    except KnownError as error:
+        if error.kind != "folder_missing":
+            raise
+        hint = "Check the name, or mount its volume."
+        raise KnownError("folder_missing", f"There is no folder {folder}.", hint) from error
+    return folder

@@ -91,7 +91,7 @@ class DecodePool:
         Errors of a file are messages: those of ``decode``, and ``sound_timeout`` and ``sound_crashed``.
 
         Raises:
-            RuntimeError: Worker processes cannot be started: a bug, or a broken installation.
+            KnownError: ``workers_unavailable`` when worker processes cannot be started.
         """
         return self._desk.collect(timeout_s)
 
@@ -151,6 +151,8 @@ class _Desk:
     def collect(self, timeout_s: float) -> list[Message]:
         with self._changed:
             self._changed.wait_for(lambda: self._results or self._failure or self.closed, timeout_s)
+            if isinstance(self._failure, KnownError):
+                raise KnownError(self._failure.kind, self._failure.detail, self._failure.hint) from self._failure
             if self._failure is not None:
                 raise RuntimeError("Decoding failed for another reason than a file.") from self._failure
             results, self._results, self._buffered = self._results, [], 0
@@ -264,18 +266,22 @@ class _Line:
             exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
             if not self._desk.closed:
                 log.warning("A decoder did not start: exit code %s", exit_code)
-        raise RuntimeError(f"No decoder starts: exit code {exit_code}.")
+        raise _unavailable(f"they end with exit code {exit_code}")
 
     def _start_process(self) -> Connection:
         """Connection to a new process, which says None when it is ready."""
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
         with self._desk.processes:
             if self._desk.closed:  # too late for kill(), so nobody would end it
                 raise RuntimeError("The pool is closed.")
-            self._process = context.Process(target=_work, args=(theirs, self._options), name="decode", daemon=True)
-            self._process.start()
-            theirs.close()
+            try:
+                self._connection, theirs = context.Pipe()
+                with theirs:
+                    process = context.Process(target=_work, args=(theirs, self._options), name="decode", daemon=True)
+                    process.start()
+            except OSError as error:  # a limit of open files or of processes, or memory is short
+                raise _unavailable(error.strerror or str(error)) from error
+            self._process = process
         return self._connection
 
     def _end_process(self, patience_s: float = 0.0) -> int | None:
@@ -293,6 +299,14 @@ class _Line:
             exit_code = process.exitcode
             process.close()
             return exit_code
+
+
+def _unavailable(reason: str) -> KnownError:
+    return KnownError(
+        "workers_unavailable",
+        f"The processes that decode sounds cannot be started: {reason}.",
+        "Close other programs, or raise the limit on open files, processes or memory, and try again.",
+    )
 
 
 def _crashed(path: Path) -> KnownError:

@@ -57,15 +57,20 @@ class LibraryFile:
             busy_timeout_s: How long to wait for another process that is writing.
 
         Raises:
-            KnownError: ``library_is_folder``, ``library_missing`` (asked for reading only), ``library_unwritable`` (it
-                does not exist and cannot be made), ``library_unreadable``, ``library_locked``, ``library_corrupt``,
-                ``library_foreign`` (another program's database), ``library_newer``, ``library_outdated`` (an older one
-                that cannot be upgraded, being read-only), ``library_io_error``, ``disk_full``.
+            KnownError: ``library_is_folder``, ``library_not_a_file`` (a device or the like), ``library_missing`` (asked
+                for reading only), ``library_unwritable`` (it does not exist and cannot be made),
+                ``library_unreadable``, ``library_locked``, ``library_corrupt``, ``library_foreign`` (another program's),
+                ``library_newer``, ``library_outdated`` (an older one that cannot be upgraded, being read-only),
+                ``library_io_error``, ``disk_full``.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, the messages should not
         found = _stat(path)
         if found and stat.S_ISDIR(found.st_mode):
             raise KnownError("library_is_folder", f"{path} is a folder, not a library file.", "Name a file inside it.")
+        if found and not stat.S_ISREG(found.st_mode):  # SQLite would make files beside it, even in its place
+            raise KnownError(
+                "library_not_a_file", f"{path} is a device or a pipe, not a library file.", "Name another file."
+            )
         if read_only:
             return cls._open_to_read(path, busy_timeout_s, _read_only_error(path))
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,9 +18,14 @@ import pytest
 import soundfile
 
 from engine.__main__ import main
+from engine.indexer import Indexer
+from engine.messages import IndexPhase
 from tests.tiny_pack import make_pack
+from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
 
 RATE_HZ = 16_000
+
+posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no such files or names")
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +157,8 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(cli: Cli, sounds: Path) -> 
         ["search", "a", "--limit", "0"],
         ["search", "a", "--by", "name"],
         ["index"],
+        ["index", ""],
+        ["similar", ""],
         ["nonsense"],
     ],
 )
@@ -192,6 +200,275 @@ def test_another_pack_indexes_again_and_the_first_still_answers(
     assert "4 indexed" in other("index", str(sounds))
     assert other.json("search", "rain") != before
     assert cli.json("search", "rain") == before
+
+
+def test_the_options_of_the_app_may_come_before_the_command(
+    cli: Cli, sounds: Path, pack: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli("index", str(sounds))
+    with pytest.raises(SystemExit) as caught:
+        main(["--library", str(cli.library), "--pack", pack, "status", "--json"])
+    assert caught.value.code == 0
+    assert json.loads(capsys.readouterr().out)["library"] == str(cli.library)
+
+
+def test_a_bad_folder_does_not_stop_the_good_ones(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    out = cli("index", str(tmp_path / "nope"), str(sounds), str(sounds / "bell.wav"), "~no such user/x", expect=1)
+    assert "4 indexed" in out
+    problems = cli.err.splitlines()
+    assert [line.startswith("foundsound: ") for line in problems] == [True] * 3
+    assert "no folder" in problems[0]
+    assert "is not a folder" in problems[1]
+    assert "~no such user" in problems[2]
+
+
+def test_where_every_folder_is_bad_no_library_is_made(cli: Cli, tmp_path: Path) -> None:
+    assert cli("index", str(tmp_path / "nope"), expect=1) == ""
+    assert not cli.library.exists()
+
+
+def test_index_without_folders_scans_those_of_the_library(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("index", expect=2)
+    assert not cli.library.exists()
+    cli("index", str(sounds))
+    shutil.copy(sounds / "long.wav", sounds / "longer.wav")
+    assert "1 indexed, 4 unchanged" in cli("index")
+    sounds.rename(tmp_path / "away")
+    assert "0 indexed" in cli("index", expect=1)
+    assert cli.err.count("is not there") == 1
+    assert cli.json("status")["counts"]["indexed"] == 5
+
+
+def test_failed_sounds_are_tried_again_when_asked_to(cli: Cli, sounds: Path) -> None:
+    (sounds / "bad.wav").write_text("This is a text.")
+    assert "1 failed" in cli("index", str(sounds))
+    assert "0 failed" in cli("index", str(sounds))
+    assert "1 failed" in cli("index", "--retry-failed")
+    (failure,) = cli.json("status")["failures"]
+    cli("status")
+    assert f"Failed    {failure['reason']} {failure['hint']}\n" in cli.out
+
+
+def test_a_folder_that_vanishes_while_indexing_is_a_warning_and_its_sounds_wait(
+    cli: Cli, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Indexer.step
+
+    def step_without_the_folder(indexer: Indexer) -> bool:
+        if indexer.progress.phase is IndexPhase.INDEXING and sounds.exists():
+            sounds.rename(tmp_path / "away")
+        return step(indexer)
+
+    monkeypatch.setattr(Indexer, "step", step_without_the_folder)
+    assert "0 indexed" in cli("index", str(sounds), expect=1)
+    assert cli.err.count(f"{sounds} is not there") == 1
+    assert cli.json("status")["counts"] == {"pending": 4, "indexed": 0, "failed": 0, "missing": 0}
+    assert cli.json("search", "rain")["hits"] == []
+    assert "4 wait" in cli.err
+
+
+def test_an_interrupt_keeps_what_is_indexed(cli: Cli, sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(3):  # more than one step of work
+        noise = np.random.default_rng(seed).standard_normal(RATE_HZ * 50) * 0.1
+        soundfile.write(sounds / f"longer {seed}.wav", noise, RATE_HZ)
+    step = Indexer.step
+
+    def interrupted_step(indexer: Indexer) -> bool:
+        running = step(indexer)
+        if indexer.summary.indexed:
+            signal.raise_signal(signal.SIGINT)
+        return running
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Indexer, "step", interrupted_step)
+        assert cli("index", str(sounds), expect=130) == ""
+    told = cli.err
+    kept = cli.json("status")["counts"]["indexed"]
+    assert 0 < kept < 7
+    assert told.startswith(f"Stopped. {kept} sound")
+    cli("index", str(sounds))
+    assert f"{7 - kept} indexed" in cli.out
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_is_told_in_one_line(cli: Cli, sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def impatient(indexer: Indexer) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second one was not felt")
+
+    monkeypatch.setattr(Indexer, "step", impatient)
+    cli("index", str(sounds), expect=130)
+    assert cli.err == "Stopped. 0 sounds were indexed and are kept; run the same command again to go on.\n"
+
+
+def test_sounds_indexed_with_another_model_are_not_passed_over(
+    cli: Cli, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli("index", str(sounds))
+    other = Cli(cli.library, str(make_pack(tmp_path / "packs", "other", seed=3).folder), capsys)
+    for command in (["search", "rain"], ["search", "rain", "--json"], ["similar", str(sounds / "bell.wav")]):
+        assert other(*command, expect=1) == ""
+        assert other.err.count("\n") == 1
+        assert "another model" in other.err
+        assert "foundsound index" in other.err
+    other("status")
+    assert "another model" in other.err
+
+
+def test_nothing_found_says_why(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "one"
+    folder.mkdir()
+    cli("index", str(folder))
+    assert cli("search", "rain") == ""
+    assert "run “foundsound index FOLDER”" in cli.err
+    (folder / "bad.wav").write_text("This is a text.")
+    cli("index")
+    cli("search", "rain")
+    assert "foundsound status" in cli.err
+    soundfile.write(folder / "bell.wav", np.random.default_rng(0).standard_normal(RATE_HZ) * 0.1, RATE_HZ)
+    cli("index")
+    assert cli("similar", str(folder / "bell.wav")) == ""
+    assert cli.err == "There is no other sound in the library.\n"
+
+
+@posix_only
+def test_similar_leaves_the_sound_out_under_another_path_too(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("index", str(sounds))
+    (tmp_path / "link").symlink_to(sounds)
+    paths = [hit["path"] for hit in cli.json("similar", str(tmp_path / "link" / "bell.wav"))["hits"]]
+    assert len(paths) == 3
+    assert str(sounds / "bell.wav") not in paths
+
+
+def test_line_n_of_the_answers_is_for_line_n_of_the_captions(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("index", str(sounds))
+    captions = ["dog", "", "rain\u0085on\u2028a\x1croof", "  ", "bell"]
+    file = tmp_path / "captions.txt"
+    file.write_bytes("\r\n".join(captions).encode())
+    lines = cli("search", "--captions-file", str(file), "--json").splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["caption"] for answer in answers] == captions
+    assert [len(answer["hits"]) for answer in answers] == [4, 0, 4, 0, 4]
+    file.write_bytes(b"\n \n")
+    cli("search", "--captions-file", str(file), "--json", expect=1)
+    assert "no captions" in cli.err
+
+
+def test_a_caption_that_is_not_text_is_a_known_error(cli: Cli, sounds: Path) -> None:
+    cli("index", str(sounds))
+    cli("search", os.fsdecode(b"\xff\xfe") if os.name != "nt" else "\udcff", expect=1)
+    assert "not valid text" in cli.err
+    assert cli.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["status"], ["similar", "x.wav"], ["index", "."]])
+def test_a_home_that_nobody_has(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*command, "--library", "~no such user/x"])
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("foundsound: There is no home folder for ~no such user.")
+
+
+@posix_only
+def test_a_working_folder_that_is_gone(cli: Cli, sounds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    cli("index", ".", expect=1)
+    assert cli.err.count("\n") == 1
+    assert "Change to another folder" in cli.err
+
+
+@posix_only
+def test_names_and_messages_stay_on_their_line(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    name = "two\nlines \x1b[31m\u2028é🚪.wav"
+    soundfile.write(folder / name, np.random.default_rng(0).standard_normal(RATE_HZ) * 0.1, RATE_HZ)
+    cli("index", str(folder))
+    assert cli("search", "rain").splitlines() == [cli.out.rstrip("\n")]
+    assert cli.out.endswith("two\\nlines \\u001b[31m\\u2028é🚪.wav\n")
+    assert cli.json("search", "rain")["hits"][0]["path"] == str(folder / name)
+    cli("index", str(tmp_path / "no\nfolder"), expect=1)
+    assert cli.err.count("\n") == 1
+
+
+@needs_permissions
+def test_what_may_not_be_read_is_said_to_be_so(pack: str) -> None:
+    imports = """
+from engine.__main__ import main
+try:
+    main(["status", "--library", "none"])  # imports all it needs
+except SystemExit:
+    pass
+"""
+    code = """
+sys.stderr = sys.stdout
+root, pack = sys.argv[1:]
+def run(*arguments):
+    try:
+        main([*arguments, "--pack", pack])
+    except SystemExit as ended:
+        print(ended.code)
+run("index", root + "/closed", "--library", root + "/l")
+run("index", root + "/closed/inner", "--library", root + "/l")
+run("status", "--library", root + "/closed/l")
+run("search", "dog", "--library", root + "/closed/l")
+run("search", "--captions-file", root + "/closed/captions.txt", "--json")
+"""
+    with open_folder() as root:
+        shutil.copytree(pack, root / "pack")
+        (root / "closed" / "inner").mkdir(parents=True)
+        (root / "closed" / "l").touch()
+        (root / "closed" / "captions.txt").write_text("dog\n")
+        (root / "closed").chmod(0)
+        try:
+            lines = run_unprivileged(imports, code, root, root / "pack")
+        finally:
+            (root / "closed").chmod(0o755)
+    assert lines[1::2] == ["1"] * 5
+    assert len(lines) == 10
+    assert all("may not be read" in line or "ermission" in line for line in lines[::2])
+
+
+def test_an_error_of_the_system_that_is_no_bug(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("engine.__main__.find_pack", fail)
+    cli("status", expect=1)
+    assert "raise the limit on open files" in cli.err
+
+
+def _version(stdout: Any) -> subprocess.CompletedProcess[str]:
+    """Print the version in a process of its own."""
+    command = [sys.executable, "-m", "engine", "--version"]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
+
+
+@posix_only
+def test_a_reader_that_leaves_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = _version(writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_output_that_cannot_be_written_is_a_known_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = _version(full)
+    assert done.returncode == 1
+    assert done.stderr.startswith("foundsound: The output cannot be written: ")
+    assert done.stderr.count("\n") == 1
+
+
+@posix_only
+def test_closed_standard_streams_do_no_harm() -> None:
+    command = f"'{sys.executable}' -m engine --version >&- 2>&- <&-"
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX")

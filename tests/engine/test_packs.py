@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import KnownError
 from engine.packs import Pack, describe_files, find_pack
+from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
 
 
 def _write_pack(folder: Path, **changes: object) -> Path:
@@ -93,3 +94,21 @@ def test_find_by_name_by_folder_and_unknown(tmp_path: Path) -> None:
     with pytest.raises(KnownError, match="one") as caught:
         find_pack("two", [tmp_path])
     assert caught.value.kind == "pack_unknown"
+
+
+@needs_permissions
+def test_a_folder_of_packs_that_may_not_be_read_is_passed_over() -> None:
+    with open_folder() as root:
+        for parent in ("closed/packs", "packs"):
+            _write_pack(root / parent / "one")
+        (root / "closed").chmod(0)
+        try:
+            lines = run_unprivileged(
+                "from pathlib import Path\nfrom engine.packs import installed",
+                "for pack in installed(map(Path, sys.argv[1:])):\n    print(pack)",
+                root / "closed" / "packs",
+                root / "packs",
+            )
+        finally:
+            (root / "closed").chmod(0o755)
+    assert lines == [str(root / "packs" / "one")]

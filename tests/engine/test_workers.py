@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import multiprocessing
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 
 from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
+from engine.errors import KnownError
 from engine.workers import JOBS_AHEAD, NICENESS, DecodePool, Job, Message, _work
 from tests.sounds import noise, write_sound, write_sparse, write_text
 
@@ -252,10 +255,24 @@ class Deadly:
 def test_workers_that_cannot_start_are_no_fault_of_a_file(tmp_path: Path) -> None:
     pool = DecodePool(cast("DecodeOptions", Deadly()), workers=1)
     pool.submit(Job(1, tmp_path / "a.wav"))
-    with pytest.raises(RuntimeError) as caught:
+    with pytest.raises(KnownError, match="exit code 3") as caught:
         poll_until(pool, lambda _: False)
-    assert "exit code 3" in str(caught.value.__cause__)
+    assert caught.value.kind == "workers_unavailable"
     pool.close()
+
+
+def test_where_no_process_can_be_started_the_reason_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: SpawnProcess) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(SpawnProcess, "start", fail)
+    pool = DecodePool(OPTIONS, workers=2)
+    pool.submit(Job(1, tmp_path / "a.wav"))
+    with pytest.raises(KnownError, match="Too many open files") as caught:
+        poll_until(pool, lambda _: False)
+    assert caught.value.kind == "workers_unavailable"
+    pool.close()
+    assert pool.worker_pids() == []
 
 
 def test_forget_drops_what_runs_and_what_waits(pool: DecodePool, endless: Path, tmp_path: Path) -> None:

@@ -222,6 +222,16 @@ def test_a_folder_is_not_a_library(tmp_path: Path) -> None:
     assert refused(lambda: open_store(tmp_path, read_only=True)) == "library_is_folder"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+@pytest.mark.parametrize("read_only", [False, True])
+def test_neither_a_pipe_nor_a_device_is_touched(tmp_path: Path, read_only: bool) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "null").symlink_to("/dev/null")
+    for name in ("pipe", "null"):
+        assert refused(lambda name=name: open_store(tmp_path / name, read_only=read_only)) == "library_not_a_file"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["null", "pipe"]
+
+
 def test_a_library_inside_a_file_cannot_be_made(tmp_path: Path) -> None:
     file = write(tmp_path / "file", "text")
     assert refused(lambda: open_store(file / "library")) == "library_unwritable"
