@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sqlite3
 import stat
 import time
@@ -17,12 +16,12 @@ from urllib.parse import quote
 from sqlite_utils import Database
 
 from engine.errors import KnownError
+from engine.store import library_errors as errors
 from engine.store.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate
 
 _CACHE_BYTES = 64 << 20  # holds what lies above the rows of a million sounds
 _LOG_BYTES = 4 << 20  # size at which the write-ahead file is brought in, and to which it is cut down
 _PAGE_BYTES = 8192  # reads a million vectors in two thirds of the time that SQLite's default takes
-_LITTLE_SPACE_BYTES = 1 << 20
 _CANNOT_WRITE = {"library_read_only", "library_unwritable", "disk_full"}
 
 
@@ -59,8 +58,8 @@ class LibraryFile:
         Raises:
             KnownError: ``library_is_folder``, ``library_not_a_file`` (a device or the like), ``library_missing`` (asked
                 for reading only), ``library_unwritable`` (it does not exist and cannot be made),
-                ``library_unreadable``, ``library_locked``, ``library_corrupt``, ``library_foreign`` (another program's),
-                ``library_newer``, ``library_outdated`` (an older one that cannot be upgraded, being read-only),
+                ``library_unreadable``, ``library_locked``, ``library_corrupt``,
+                ``library_foreign`` (another program's), ``library_newer``, ``library_outdated`` (an older one that cannot be upgraded, being read-only),
                 ``library_io_error``, ``disk_full``.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, the messages should not
@@ -72,7 +71,7 @@ class LibraryFile:
                 "library_not_a_file", f"{path} is a device or a pipe, not a library file.", "Name another file."
             )
         if read_only:
-            return cls._open_to_read(path, busy_timeout_s, _read_only_error(path))
+            return cls._open_to_read(path, busy_timeout_s, errors.read_only(path))
         try:
             return cls._open_to_write(path, busy_timeout_s)
         except KnownError as error:
@@ -82,7 +81,7 @@ class LibraryFile:
             if not (error.kind in _CANNOT_WRITE or protected) or not _has_content(path):
                 raise
             if error.kind != "disk_full":
-                return cls._open_to_read(path, busy_timeout_s, _read_only_error(path))
+                return cls._open_to_read(path, busy_timeout_s, errors.read_only(path))
             try:
                 return cls._open_to_read(path, busy_timeout_s, error)
             except KnownError:  # what stands in the way is the full disk
@@ -93,7 +92,7 @@ class LibraryFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _disk_full_error(path) if error.errno == errno.ENOSPC else _unwritable_error(path, error) from error
+            raise (errors.disk_full(path) if error.errno == errno.ENOSPC else errors.unwritable(path, error)) from error
         left_over = _has_content(_beside(path, "-wal"))
         return cls._opened(cls(path, "rwc", busy_timeout_s), lambda file: file._prepare(left_over))
 
@@ -242,7 +241,7 @@ class LibraryFile:
         with self.reading():
             found = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
-            raise _corrupt_error(self.path, found)
+            raise errors.corrupt(self.path, found)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -250,7 +249,7 @@ class LibraryFile:
         try:
             yield
         except sqlite3.Error as error:
-            known = _as_known(self.path, error)
+            known = errors.as_known(self.path, error)
             if known is None:
                 raise
             raise known from error
@@ -272,7 +271,7 @@ class LibraryFile:
 
     def corrupt(self, detail: str) -> KnownError:
         """The error to raise where what the file holds makes no sense."""
-        return _corrupt_error(self.path, detail)
+        return errors.corrupt(self.path, detail)
 
     def close(self) -> None:
         self.db.close()
@@ -284,95 +283,11 @@ class LibraryFile:
                 return
         except OSError:  # gone, or out of reach: either way what we write would not arrive there
             pass
-        raise _vanished_error(self.path)
+        raise errors.vanished(self.path)
 
     def _pragma(self, name: str) -> int:
         value: Any = self.db.execute(f"PRAGMA {name}").fetchone()[0]
         return int(value)
-
-
-def _as_known(path: Path, error: sqlite3.Error) -> KnownError | None:
-    """What an error of SQLite means to the user; None for a bug."""
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return None
-    if code == sqlite3.SQLITE_READONLY_DBMOVED:
-        return _vanished_error(path)
-    match code & 0xFF:
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return KnownError(
-                "library_locked",
-                f"{path} is in use by another process.",
-                "Wait until the other Foundsound has finished, or close it, and try again.",
-            )
-        case sqlite3.SQLITE_FULL:
-            return _disk_full_error(path)
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return _corrupt_error(path, str(error))
-        case sqlite3.SQLITE_READONLY:
-            return _read_only_error(path)
-        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
-            return _disk_full_error(path) if _disk_is_full(path) else _unwritable_error(path, error)
-        case sqlite3.SQLITE_IOERR:
-            if _disk_is_full(path):
-                return _disk_full_error(path)
-            return KnownError(
-                "library_io_error",
-                f"{path} could not be read or written ({error}).",
-                "Check that its disk is connected and healthy, and start Foundsound again.",
-            )
-        case sqlite3.SQLITE_ERROR if str(error).startswith("no such "):  # a table or column: the file has lost it
-            return _corrupt_error(path, str(error))
-        case _:
-            return None
-
-
-def _disk_full_error(path: Path) -> KnownError:
-    return KnownError(
-        "disk_full",
-        f"The disk that holds {path} is full; the last step was not saved.",
-        "Free some space and go on: nothing that was saved is lost.",
-    )
-
-
-def _corrupt_error(path: Path, detail: str) -> KnownError:
-    return KnownError(
-        "library_corrupt",
-        f"{path} is damaged or not a library ({detail}). It was left as it is.",
-        "Restore it from a backup, or move it away and index your folders again.",
-    )
-
-
-def _read_only_error(path: Path) -> KnownError:
-    return KnownError(
-        "library_read_only",
-        f"{path} is open for reading only.",
-        "To index sounds, make the file and its folder writable and open it again.",
-    )
-
-
-def _unwritable_error(path: Path, error: Exception) -> KnownError:
-    return KnownError(
-        "library_unwritable",
-        f"{path} cannot be opened or made ({error}).",
-        "Check the permissions of its folder, or choose another place for the library.",
-    )
-
-
-def _vanished_error(path: Path) -> KnownError:
-    return KnownError(
-        "library_vanished",
-        f"{path} was deleted, moved or replaced while it was open.",
-        "Put it back, or start Foundsound again to begin a new library.",
-    )
-
-
-def _disk_is_full(path: Path) -> bool:
-    """SQLite reports some full disks as I/O errors, or as files that cannot be opened."""
-    try:
-        return shutil.disk_usage(path.parent).free < _LITTLE_SPACE_BYTES
-    except OSError:
-        return False
 
 
 def _stat(path: Path) -> os.stat_result | None:
