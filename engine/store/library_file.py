@@ -58,9 +58,9 @@ class LibraryFile:
         Raises:
             KnownError: ``library_is_folder``, ``library_not_a_file`` (a device or the like), ``library_missing`` (asked
                 for reading only), ``library_unwritable`` (it does not exist and cannot be made),
-                ``library_unreadable``, ``library_locked``, ``library_corrupt``,
-                ``library_foreign`` (another program's), ``library_newer``, ``library_outdated`` (an older one that cannot be upgraded, being read-only),
-                ``library_io_error``, ``disk_full``.
+                ``library_unreadable``, ``library_locked``, ``library_corrupt``, ``library_foreign`` (another
+                program's), ``library_newer``, ``library_outdated`` (an older one that cannot be upgraded, being
+                read-only), ``library_io_error``, ``disk_full``.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, the messages should not
         found = _stat(path)
