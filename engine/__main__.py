@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from engine import __version__, console
+from engine import __version__, console, model_commands, pack_commands
 from engine.errors import KnownError
 from engine.messages import Hit, SoundState
 from engine.packs import find_pack
@@ -197,6 +197,8 @@ def status(library: Library = None, as_json: AsJson = False, pack: PackId = DEFA
         console.write_status(state, folders, failures)
 
 
+model_commands.add_to(app)
+app.add_typer(pack_commands.packs)
 
 
 def main(arguments: list[str] | None = None) -> None:

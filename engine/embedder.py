@@ -87,7 +87,7 @@ class Embedder:
         while self._ready and (not batch or seconds + self._seconds(self._ready[0][1]) <= most_s):
             batch.append(self._ready.popleft())
             seconds += self._seconds(batch[-1][1])
-        self.ready_s = max(0.0, self.ready_s - seconds)
+        self.ready_s = max(0.0, self.ready_s - seconds) if self._ready else 0.0  # sums of floats leave a trace
         peaks = [self._reference_peak(job_id, block) for job_id, block in batch]
         features = self._get_encoder().frames([block.waveform for _, block in batch], peaks)
         cut: list[tuple[Assembly, Segment]] = []

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import KnownError
-from engine.paths import DEFAULT_PACK, resources, user_packs
+from engine.paths import DEFAULT_PACK, SHIPPED_PACK, pack_choice, resources, user_packs
 
 FORMAT = 1
 BLOCK_S = 30.0
@@ -123,11 +123,13 @@ def installed(folders: Iterable[Path] | None = None) -> Iterator[Path]:
 
 
 def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None) -> Pack:
-    """The pack of that name, or in that folder when ``pack_id`` is a path.
+    """The pack of that name, or in that folder when ``pack_id`` is a path; ``default`` is the one in use.
 
     Raises:
-        KnownError: ``pack_unknown``, with the names of those there are; or as :meth:`Pack.read`.
+        KnownError: ``pack_unknown``, with the names of those there are; as :meth:`Pack.read` and :func:`pack_in_use`.
     """
+    if pack_id == DEFAULT_PACK:
+        pack_id = pack_in_use()
     if os.path.isfile(Path(pack_id) / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
         return Pack.read(Path(pack_id))
     candidates = list(installed(folders))
@@ -135,7 +137,67 @@ def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None
         if folder.name == pack_id:
             return Pack.read(folder)
     names = ", ".join(sorted({folder.name for folder in candidates})) or "none"
-    raise KnownError("pack_unknown", f"There is no pack named “{pack_id[:100]}”.", f"Installed packs: {names}.")
+    raise KnownError(
+        "pack_unknown",
+        f"There is no pack named “{pack_id[:100]}”.",
+        f"Installed packs: {names}; “foundsound packs use NAME” chooses one.",
+    )
+
+
+def pack_in_use() -> str:
+    """The name or folder of the pack that the user chose, or else of the shipped one.
+
+    Raises:
+        KnownError: ``pack_choice_broken`` when the choice cannot be read.
+    """
+    path = pack_choice()
+    try:
+        chosen = json.loads(path.read_text(encoding="utf-8"))["pack"]
+        if not isinstance(chosen, str):
+            raise TypeError("the pack must be named by a text")
+    except FileNotFoundError:
+        return SHIPPED_PACK
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise KnownError(
+            "pack_choice_broken",
+            f"{path}, which names the pack in use, cannot be read ({type(error).__name__}: {error}).",
+            "Choose again, for example: foundsound packs use default",
+        ) from error
+    return chosen
+
+
+def use_pack(pack_id: str) -> Pack:
+    """Make a pack (its name, or its folder) the default for the app and the command line from now on.
+
+    ``default`` takes the choice back: the shipped pack is used again.
+
+    Raises:
+        KnownError: As :func:`find_pack` and :meth:`Pack.verify`; ``pack_choice_unwritable``.
+    """
+    pack = find_pack(SHIPPED_PACK if pack_id == DEFAULT_PACK else pack_id)
+    pack.verify()
+    by_name = pack.folder in installed()
+    path = pack_choice()
+    content = json.dumps({"pack": pack.folder.name if by_name else str(pack.folder.absolute())}, ensure_ascii=False)
+    try:
+        if pack_id == DEFAULT_PACK:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(".tmp")
+            partial.write_text(content + "\n", encoding="utf-8")
+            partial.replace(path)
+    except OSError as error:
+        raise KnownError(
+            "pack_choice_unwritable", f"{path} cannot be written: {error.strerror}.", "Check the rights of its folder."
+        ) from error
+    return pack
+
+
+def size_on_disk(pack: Pack) -> int:
+    """Bytes of the pack's files that are there, ``pack.json`` included."""
+    paths = [pack.folder / name for name in ("pack.json", *pack.manifest["files"])]
+    return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def sha256(path: Path) -> str:

@@ -11,7 +11,9 @@ import platformdirs
 from engine.errors import KnownError
 
 APP_NAME = "Foundsound"
-DEFAULT_PACK = "sfx-cnn10"
+SHIPPED_PACK = "sfx-cnn10"
+DEFAULT_PACK = "default"
+"""Stands for the pack that the user chose with “foundsound packs use”, or else the shipped one."""
 
 
 def resources() -> Path:
@@ -28,6 +30,11 @@ def default_library() -> Path:
 def user_packs() -> Path:
     """Folder for packs that the user installed or trained."""
     return platformdirs.user_data_path(APP_NAME, appauthor=False) / "packs"
+
+
+def pack_choice() -> Path:
+    """The small JSON file that names the pack in use, where the user chose one."""
+    return platformdirs.user_config_path(APP_NAME, appauthor=False) / "pack.json"
 
 
 def logs() -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,21 +61,40 @@ def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
     Raises:
         KnownError: Why it cannot be decoded.
     """
-    pool = DecodePool(decode_options(encoder.pack), workers=1)
+    for _, vectors in embed_files([sound], encoder, workers=1):
+        if isinstance(vectors, KnownError):
+            raise vectors
+        return vectors
+    raise AssertionError("a file gave neither vectors nor an error")
+
+
+def embed_files(
+    sounds: Sequence[Path], encoder: Encoder, workers: int | None = None
+) -> Iterator[tuple[int, NDArray[np.float32] | KnownError]]:
+    """As the files are done, in any order: each one's number with its vectors (segments, dim) or why it has none.
+
+    Decodes in processes of their own, by default one per core, at most eight.
+    """
+    pool = DecodePool(decode_options(encoder.pack), workers or min(8, os.cpu_count() or 2))
     embedder = Embedder(encoder.pack, lambda: encoder)
-    embedder.open(0)
-    pool.submit(Job(0, sound))
+    waiting = deque(enumerate(sounds))
     try:
-        while True:
-            for _, part in pool.poll(0.05):
+        while waiting or pool.in_flight:
+            for _ in range(min(pool.capacity, len(waiting))):
+                number, sound = waiting.popleft()
+                embedder.open(number)
+                pool.submit(Job(number, sound))
+            for number, part in pool.poll(0.05):
                 if isinstance(part, KnownError):
-                    raise part
-                assert not isinstance(part, bytes)
-                embedder.add(0, part)
+                    embedder.drop(number)
+                    yield number, part
+                else:
+                    assert not isinstance(part, bytes)
+                    embedder.add(number, part)
             while embedder.ready_s:
                 embedder.embed()
-            for _, assembly in embedder.collect():
-                return np.stack(assembly.vectors)
+            for number, assembly in embedder.collect():
+                yield number, np.stack(assembly.vectors)
     finally:
         pool.close()
 

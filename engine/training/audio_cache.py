@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
+
+from engine.decode import Block, DecodeOptions, decode
+from engine.errors import KnownError
+
+Waveform = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+BLOCK_S = 30.0
+FILES_AHEAD = 16
 
 
 class AudioCache:
@@ -26,7 +37,7 @@ class AudioCache:
     def __len__(self) -> int:
         return len(self.files)
 
-    def waveform(self, index: int) -> NDArray[np.float32]:
+    def waveform(self, index: int) -> Waveform:
         """Sound ``index`` as float32 in [-1, 1]."""
         if self._samples is None:
             self._samples = np.memmap(self._path, dtype=np.int16, mode="r")
@@ -37,22 +48,62 @@ class AudioCache:
         return {**self.__dict__, "_samples": None}
 
     @classmethod
-    def build(cls, folder: Path, root: Path, files: Sequence[str], sample_rate_hz: int) -> AudioCache:
-        """Decode ``files`` (relative to ``root``) unless the folder already holds exactly them."""
+    def build(
+        cls, folder: Path, root: Path, files: Sequence[str], sample_rate_hz: int, progress: Progress | None = None
+    ) -> AudioCache:
+        """Decode ``files`` (relative to ``root``) unless the folder already holds exactly them.
+
+        Sounds are decoded as the app decodes them; each is scaled to its full range, a silent one stays silent.
+
+        Raises:
+            KnownError: As :func:`engine.decode.decode`, for the first file that cannot be decoded.
+        """
         index = folder / "index.json"
         if index.exists():
             cache = cls(folder)
             if cache.files == list(files) and cache.sample_rate_hz == sample_rate_hz:
                 return cache
+            index.unlink()  # an interrupted build must not leave the old index beside new samples
         folder.mkdir(parents=True, exist_ok=True)
         offsets = [0]
-        with (folder / "audio.i16").open("wb") as out:
-            for file in files:
-                samples, rate = soundfile.read(root / file, dtype="float32", always_2d=True)
-                mono = soxr.resample(samples.mean(axis=1), rate, sample_rate_hz)
+        options = DecodeOptions(sample_rate_hz, round(BLOCK_S * sample_rate_hz))
+        with (folder / "audio.i16").open("wb") as out, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+            for mono in _ahead(pool, lambda file: load_mono(root / file, options), files):
                 loudest = max(float(np.abs(mono).max(initial=0.0)), 1e-9)
                 out.write((mono / loudest * 32767.0).astype(np.int16).tobytes())
                 offsets.append(offsets[-1] + len(mono))
+                if progress is not None:
+                    progress(len(offsets) - 1, len(files))
         data = {"sample_rate_hz": sample_rate_hz, "files": list(files), "offsets": offsets}
-        index.write_text(json.dumps(data), encoding="utf-8")
+        partial = index.with_suffix(".tmp")
+        partial.write_text(json.dumps(data), encoding="utf-8")
+        partial.replace(index)
         return cls(folder)
+
+
+def load_mono(path: Path, options: DecodeOptions) -> Waveform:
+    """A whole sound as the app decodes it: mono float32 (samples,); a silent one too.
+
+    Raises:
+        KnownError: As :func:`engine.decode.decode`, but not for silence.
+    """
+    blocks: list[Waveform] = []
+    try:
+        for part in decode(path, options):
+            if isinstance(part, Block):
+                blocks.append(part.waveform)  # noqa: PERF401 - what came before silence is found out is kept
+    except KnownError as error:
+        if error.kind != "sound_silent":
+            raise
+    return np.concatenate(blocks) if blocks else np.zeros(1, np.float32)
+
+
+def _ahead(pool: ThreadPoolExecutor, load: Callable[[str], Waveform], files: Sequence[str]) -> Iterator[Waveform]:
+    """Results in order, with a few files decoded ahead (decoders and soxr release the GIL)."""
+    waiting: deque[Future[Waveform]] = deque()
+    for file in files:
+        waiting.append(pool.submit(load, file))
+        if len(waiting) > FILES_AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

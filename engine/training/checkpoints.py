@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import safe_globals
 
@@ -51,6 +52,22 @@ def aisfx(path: Path, config: CnnConfig) -> dict[str, Tensor]:
     rest = [name for name in state if not name.startswith((prefix, "fc."))]
     ours = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     return _checked(path, {**ours, **{name: state[name] for name in rest}}, config)
+
+
+def converted(path: Path, config: CnnConfig) -> dict[str, Tensor]:
+    """Weights in fp32 from our own safetensors: of a distillation, of a pack, or converted; counters may be missing.
+
+    Raises:
+        KnownError: As :func:`panns`.
+    """
+    try:
+        state = {name: value.float() for name, value in load_file(path).items() if not name.startswith("frontend.")}
+    except Exception as error:  # safetensors raises its own bare Exception type
+        raise KnownError(
+            "checkpoint_unreadable", f"{path} cannot be read: {error}.", "Name a safetensors file."
+        ) from error
+    counters = {name: value for name, value in Cnn(config).state_dict().items() if name.endswith("num_batches_tracked")}
+    return _checked(path, {**counters, **state}, config)
 
 
 READERS: dict[str, Callable[[Path, CnnConfig], dict[str, Tensor]]] = {"panns": panns, "aisfx": aisfx}

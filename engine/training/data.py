@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import KnownError
 
@@ -70,6 +73,27 @@ class RetrievalSet:
         relevant = tuple(tuple(index[path] for path in paths) for paths in wanted.values())
         return cls(tuple(every), tuple(wanted), relevant)
 
+    def mask(self) -> NDArray[np.bool_]:
+        """(captions, files): which files each caption describes."""
+        mask = np.zeros((len(self.captions), len(self.files)), dtype=np.bool_)
+        for row, columns in zip(mask, self.relevant, strict=True):
+            row[list(columns)] = True
+        return mask
+
+    def without(self, lost: Collection[int]) -> RetrievalSet:
+        """The set without some of its files, and without captions that then describe none."""
+        numbers = {old: new for new, old in enumerate(sorted(set(range(len(self.files))) - set(lost)))}
+        kept = [
+            (caption, left)
+            for caption, relevant in zip(self.captions, self.relevant, strict=True)
+            if (left := tuple(numbers[index] for index in relevant if index in numbers))
+        ]
+        return RetrievalSet(
+            tuple(self.files[index] for index in numbers),
+            tuple(caption for caption, _ in kept),
+            tuple(relevant for _, relevant in kept),
+        )
+
 
 def load_manifest(table: Path, split: str | None = None) -> list[TaggedClip]:
     """A manifest with ``file, split, source, seconds, caption, audioset_tags``; files lie beside the table.
@@ -92,6 +116,14 @@ def load_manifest(table: Path, split: str | None = None) -> list[TaggedClip]:
     return _not_empty(clips, table)
 
 
+def subset(items: Sequence[T], count: int) -> list[T]:
+    """``count`` of the items, always the same ones at random, in their order; all of them where it is 0 or too many."""
+    if count == 0 or count >= len(items):
+        return list(items)
+    chosen = np.random.default_rng(0).permutation(len(items))[:count]
+    return [items[index] for index in sorted(chosen.tolist())]
+
+
 def load_clotho(root: Path, split: Literal["development", "validation", "evaluation"]) -> list[Clip]:
     """Clotho v2.1 as published (Zenodo record 4783391): ``<split>/*.wav`` and ``clotho_captions_<split>.csv``.
 
@@ -101,10 +133,11 @@ def load_clotho(root: Path, split: Literal["development", "validation", "evaluat
     return load_captioned(root / f"clotho_captions_{split}.csv", root / split)
 
 
-def load_captioned(table: Path, audio: Path) -> list[Clip]:
+def load_captioned(table: Path, audio: Path, check: bool = True) -> list[Clip]:
     """A table with ``file_name`` and either ``caption`` or ``caption_1``, ``caption_2``, ... (the Clotho layout).
 
-    Rows of one file are put together. Raises as :func:`load_manifest`.
+    Rows of one file are put together. Raises as :func:`load_manifest`, also when a file is missing, unless ``check`` is
+    False.
     """
     captions: dict[str, list[str]] = {}
     for row in _rows(table, ("file_name",)):
@@ -115,7 +148,7 @@ def load_captioned(table: Path, audio: Path) -> list[Clip]:
             )
         captions.setdefault(row["file_name"], []).extend(text.strip() for text in numbered if text.strip())
     clips = [Clip(audio / name, tuple(texts)) for name, texts in captions.items()]
-    return _all_there(_not_empty(clips, table), table)
+    return _all_there(_not_empty(clips, table), table) if check else _not_empty(clips, table)
 
 
 def load_audiocaps(table: Path, audio: Path) -> list[Clip]:
@@ -140,15 +173,27 @@ def load_audiocaps(table: Path, audio: Path) -> list[Clip]:
     return [Clip(path, tuple(texts)) for path, texts in captions.items()]
 
 
-def load_queries(table: Path, audio: Path) -> RetrievalSet:
+def load_queries(table: Path, audio: Path, check: bool = True) -> RetrievalSet:
     """A table ``caption, file_name`` where one caption may have many files, over all files that the table names.
 
-    Raises as :func:`load_manifest`.
+    Raises as :func:`load_captioned`.
     """
     pairs = [(row["caption"].strip(), audio / row["file_name"]) for row in _rows(table, ("caption", "file_name"))]
     found = RetrievalSet.of_pairs(_not_empty([pair for pair in pairs if pair[0]], table))
-    _all_there([Clip(path, ()) for path in found.files], table)
+    if check:
+        _all_there([Clip(path, ()) for path in found.files], table)
     return found
+
+
+def load_evaluation(table: Path, audio: Path) -> RetrievalSet:
+    """What to evaluate on: the Clotho layout, where each caption describes one file, or else ``caption, file_name``.
+
+    Files may be missing. Raises as :func:`load_manifest`.
+    """
+    columns = next(iter(_rows(table, ("file_name",))), {})
+    if "caption_1" in columns:
+        return RetrievalSet.of_clips(load_captioned(table, audio, check=False))
+    return load_queries(table, audio, check=False)
 
 
 def parse_tags(text: str) -> tuple[tuple[str, float], ...]:

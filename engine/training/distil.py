@@ -10,40 +10,56 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import soxr
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import LogMel
+from engine.errors import KnownError
 from engine.training import augment
 from engine.training.audio_cache import AudioCache
 
 log = logging.getLogger(__name__)
 
+MAY_CHANGE = ("steps", "checkpoint_every", "workers")
+"""Fields that may differ when a run is taken up again."""
+REPORT_EVERY = 20
+
 
 @dataclass(frozen=True)
 class DistilConfig:
-    """One distillation run.
+    """One distillation, as ``foundsound distil --config`` reads it.
 
-    ``teacher`` is an ONNX model: ``waveform`` (batch, samples) at ``teacher_rate_hz`` in, ``frames`` (batch, t, width)
-    and ``probabilities`` (batch, classes) out. ``start`` is a state dict of the CNN in safetensors.
+    ``table`` is a manifest as ``engine.training.data.load_manifest`` takes it, of which the sounds of ``split`` are
+    heard. ``teacher`` is an ONNX model: ``waveform`` (batch, samples) at ``teacher_rate_hz`` in, ``frames``
+    (batch, t, width) and ``probabilities`` (batch, classes) out. ``start`` holds weights of the CNN in safetensors;
+    without it the CNN starts at random. ``frontend`` and ``cnn`` are as in a training's ``encoders``.
+
+    ``crop_s`` is the length of a scene. The learning rate warms up, holds, and falls over the last ``decay_fraction``
+    of the steps; batch-norm statistics stay as they are for ``frozen_norm_steps``. ``tag_weight`` multiplies the
+    cross-entropy. The weights that are kept are a running mean with ``ema_decay``. ``workers`` processes make scenes
+    and ask the teacher.
     """
 
+    table: Path
     teacher: Path
-    start: Path
-    output: Path
+    start: Path | None = None
+    split: str = "train"
+    frontend: Literal["panns", "aisfx", "koh_chng"] = "aisfx"
+    cnn: Literal["panns", "aisfx"] = "aisfx"
     teacher_rate_hz: int = 32_000
     crop_s: float = 4.0
     batch_size: int = 32
@@ -57,6 +73,16 @@ class DistilConfig:
     checkpoint_every: int = 100
     workers: int = 1
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class DistilProgress:
+    """How a distillation stands: losses are those of the last batch."""
+
+    step: int
+    frame_loss: float
+    tag_loss: float
+    crops_per_s: float
 
 
 class Scenes(IterableDataset[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]):
@@ -106,72 +132,151 @@ class Student(nn.Module):
         return self.to_frames(aligned), self.to_tags(frames.mean(dim=1))
 
 
-def distil(frontend: LogMel, cnn: Cnn, cache: AudioCache, config: DistilConfig) -> Path:
-    """Run or resume a distillation; returns the safetensors file with the averaged student CNN.
+def distil(
+    frontend: LogMel,
+    cnn: Cnn,
+    cache: AudioCache,
+    config: DistilConfig,
+    output: Path,
+    device: str = "cpu",
+    progress: Callable[[DistilProgress], None] | None = None,
+) -> Path:
+    """Run or resume a distillation; returns ``output``, the safetensors file with the averaged student CNN.
 
-    A checkpoint is written every ``checkpoint_every`` steps beside ``output``; starting again goes on from it.
+    Beside it stand a checkpoint, written every ``checkpoint_every`` steps, from which the same call goes on, and the
+    losses, a JSON line every 20 steps, which ``progress`` is told as well.
+
+    Args:
+        frontend: The student's front end.
+        cnn: The student, with the weights that it starts from.
+        cache: The sounds that scenes are made of.
+        config: The settings; ``table``, ``start``, ``frontend`` and ``cnn`` have been followed by the caller.
+        output: Where the weights go.
+        device: ``cpu``, ``cuda`` or ``mps``; the teacher always runs on the CPU.
+        progress: Called every 20 steps.
+
+    Raises:
+        KnownError: ``config_changed`` when the checkpoint is of another configuration, ``distil_diverged`` when the
+            loss is no number any more.
     """
     torch.manual_seed(config.seed)
-    first = next(iter(Scenes(cache, config, 0)))
-    student = Student(cnn, first[1].shape[1], first[2].shape[0])
-    cnn.load_state_dict({name: value.float() for name, value in load_file(config.start).items()}, strict=False)
-    average = copy.deepcopy(student)
-    heads = [*student.to_frames.parameters(), *student.to_tags.parameters()]
-    optimiser = torch.optim.AdamW(
-        [{"params": cnn.parameters(), "scale": 1.0}, {"params": heads, "scale": 4.0}], weight_decay=1e-4
-    )
-    checkpoint = config.output.with_suffix(".checkpoint.pt")
-    step = 0
-    if checkpoint.exists():
-        state: dict[str, Any] = torch.load(checkpoint, weights_only=True)
-        student.load_state_dict(state["student"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = int(state["step"])
-        log.info("resumed at step %d", step)
-    loader = DataLoader(Scenes(cache, config, step), batch_size=config.batch_size, num_workers=config.workers)
-    batches = iter(loader)
-    history = config.output.with_suffix(".jsonl").open("a", encoding="utf-8")
-    started, since = time.monotonic(), step
-    while step < config.steps:
-        waveforms, teacher_frames, probabilities = next(batches)
+    _, teacher_frames, probabilities = next(iter(Scenes(cache, config, 0)))
+    output.parent.mkdir(parents=True, exist_ok=True)
+    run = _Run(cnn, teacher_frames.shape[1], probabilities.shape[0], config, output, device)
+    run.resume()
+    frontend = frontend.to(device)
+    loader = DataLoader(Scenes(cache, config, run.step), batch_size=config.batch_size, num_workers=config.workers)
+    started, since = time.monotonic(), run.step
+    batches: Iterator[tuple[Tensor, Tensor, Tensor]] = iter(loader)
+    while run.step < config.steps:
+        waveforms, wanted_frames, wanted_tags = next(batches)
         with torch.no_grad():
             log_mel, lengths = frontend(list(waveforms.numpy()))
-        student.train()
-        if step < config.frozen_norm_steps:
-            _freeze_norms(student)
-        rate = config.learning_rate * _schedule(step, config)
-        for group in optimiser.param_groups:
+        frame_loss, tag_loss = run.learn(log_mel, lengths, wanted_frames.to(device), wanted_tags.to(device))
+        if run.step % REPORT_EVERY == 0 or run.step == config.steps:
+            speed = (run.step - since) * config.batch_size / (time.monotonic() - started)
+            run.report(DistilProgress(run.step, frame_loss.item(), tag_loss.item(), speed), progress)
+        if run.step % config.checkpoint_every == 0 or run.step == config.steps:
+            run.save()
+    return output
+
+
+class _Run:
+    """Student, running mean and optimiser on one device, and their checkpoint."""
+
+    def __init__(
+        self, cnn: Cnn, teacher_width: int, classes: int, config: DistilConfig, output: Path, device: str
+    ) -> None:
+        self.config = config
+        self.output = output
+        self.device = device
+        student = Student(cnn, teacher_width, classes).to(device)
+        student.cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.student = student
+        self.average = copy.deepcopy(student)
+        heads = [*student.to_frames.parameters(), *student.to_tags.parameters()]
+        self.optimiser = torch.optim.AdamW(
+            [{"params": student.cnn.parameters(), "scale": 1.0}, {"params": heads, "scale": 4.0}], weight_decay=1e-4
+        )
+        self.step = 0
+        settings = {name: str(value) for name, value in asdict(config).items() if name not in MAY_CHANGE}
+        self._settings = json.dumps(settings, sort_keys=True)
+
+    def learn(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on a batch and what the teacher says of it; returns the loss of frames and of tags."""
+        config = self.config
+        self.student.train()
+        if self.step < config.frozen_norm_steps:
+            _freeze_norms(self.student)
+        rate = config.learning_rate * _schedule(self.step, config)
+        for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
-        with torch.autocast(log_mel.device.type, dtype=torch.bfloat16):
-            frames, logits = student(log_mel, lengths, teacher_frames.shape[1])
-        frame_loss = 1.0 - F.cosine_similarity(frames.float(), teacher_frames, dim=-1).mean()
-        tag_loss = F.binary_cross_entropy_with_logits(logits.float(), probabilities)
+        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
+            found_frames, found_tags = self.student(log_mel, lengths, frames.shape[1])
+        frame_loss = 1.0 - F.cosine_similarity(found_frames.float(), frames, dim=-1).mean()
+        tag_loss = F.binary_cross_entropy_with_logits(found_tags.float(), tags)
         loss = frame_loss + config.tag_weight * tag_loss
-        optimiser.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-        optimiser.step()
-        _update_average(average, student, min(config.ema_decay, (1 + step) / (10 + step)))
-        step += 1
-        if step % 20 == 0:
-            speed = (step - since) * config.batch_size / (time.monotonic() - started)
-            line = {"step": step, "frame": round(frame_loss.item(), 4), "tag": round(tag_loss.item(), 5)}
-            history.write(json.dumps({**line, "crops_per_s": round(speed, 1)}) + "\n")
-            history.flush()
-        if step % config.checkpoint_every == 0 or step == config.steps:
-            state = {
-                "student": student.state_dict(),
-                "average": average.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "step": step,
-            }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            checkpoint.with_suffix(".tmp").replace(checkpoint)
-            save_file({k: v.contiguous() for k, v in average.cnn.state_dict().items()}, config.output)
-    history.write(json.dumps({"config": {k: str(v) for k, v in asdict(config).items()}}) + "\n")
-    history.close()
-    return config.output
+        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        self.optimiser.step()
+        _update_average(self.average, self.student, min(config.ema_decay, (1 + self.step) / (10 + self.step)))
+        self.step += 1
+        return frame_loss.detach(), tag_loss.detach()
+
+    def report(self, state: DistilProgress, progress: Callable[[DistilProgress], None] | None) -> None:
+        """Write a line of the history; tell the caller."""
+        if not (math.isfinite(state.frame_loss) and math.isfinite(state.tag_loss)):
+            raise KnownError(
+                "distil_diverged",
+                f"The loss is no number any more after {state.step} steps.",
+                "Go on from the last checkpoint with a lower learning_rate and another --output, or start over.",
+            )
+        with self._beside(".jsonl").open("a", encoding="utf-8") as history:
+            history.write(json.dumps({name: round(value, 5) for name, value in asdict(state).items()}) + "\n")
+        if progress is not None:
+            progress(state)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all, and the averaged student."""
+        state = {
+            "settings": self._settings,
+            "student": self.student.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.step,
+        }
+        partial = self._beside(".checkpoint.tmp")
+        torch.save(state, partial)
+        partial.replace(self._beside(".checkpoint.pt"))
+        weights = {name: value.cpu().contiguous() for name, value in self.average.cnn.state_dict().items()}
+        save_file(weights, self.output)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one."""
+        checkpoint = self._beside(".checkpoint.pt")
+        if not checkpoint.exists():
+            return
+        state: dict[str, Any] = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        if state.get("settings") != self._settings:
+            raise KnownError(
+                "config_changed",
+                f"{checkpoint} is of another configuration.",
+                "Choose another --output, or start over with --fresh.",
+            )
+        self.student.load_state_dict(state["student"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = int(state["step"])
+        log.info("resumed at step %d", self.step)
+
+    def _beside(self, suffix: str) -> Path:
+        return self.output.with_suffix(suffix)
+
+
+def run_files(output: Path) -> tuple[Path, ...]:
+    """The files that a distillation to ``output`` writes."""
+    return (output, *(output.with_suffix(suffix) for suffix in (".checkpoint.pt", ".checkpoint.tmp", ".jsonl")))
 
 
 def _schedule(step: int, config: DistilConfig) -> float:

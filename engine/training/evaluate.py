@@ -1,58 +1,78 @@
-"""How well captions find their sounds, through the app's own encoder."""
+"""How well captions find their sounds: the app's own decoding, encoder and ranking, DCASE 2022 task 6b's metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.encoders.encoder import Encoder
+from engine.errors import KnownError
+from engine.search import embed_files
+from engine.store.vectors import VectorIndex
 from engine.training.data import RetrievalSet
-from engine.training.features import load_mono
 from engine.training.metrics import RetrievalMetrics, retrieval_metrics
 
 Vectors = NDArray[np.float32]
 
-CHUNK = 32
-"""Captions or sounds encoded together."""
-MATRIX_CELLS = 50_000_000
-"""Largest score matrix made at once while looking for the best segment of each sound."""
+CHUNK = 64
+"""Captions encoded together."""
 
 
-class CaptionEncoder(Protocol):
-    """What evaluation needs of ``engine.encoders.encoder.Encoder``."""
+@dataclass(frozen=True)
+class Evaluation:
+    """Metrics, and what had to be left out: files that are not there, and files with the reason why not decoded."""
 
-    @property
-    def sample_rate_hz(self) -> int: ...
-
-    def text_vectors(self, captions: Sequence[str]) -> Vectors: ...
-
-
-EmbedSound = Callable[[NDArray[np.float32]], Vectors]
-"""A mono waveform at the encoder's rate -> unit vectors of its segments (segments, dim)."""
+    metrics: RetrievalMetrics
+    missing: tuple[Path, ...]
+    failed: tuple[tuple[Path, KnownError], ...]
 
 
-def evaluate(
-    wanted: RetrievalSet,
-    encoder: CaptionEncoder,
-    embed: EmbedSound,
-    progress: Callable[[int, int], None] | None = None,
-) -> RetrievalMetrics:
-    """Metrics of every caption against every file; a file's score is that of its best segment, as in a search.
+def evaluate(wanted: RetrievalSet, encoder: Encoder, progress: Callable[[int, int], None] | None = None) -> Evaluation:
+    """Rank all files by each caption, as a search does.
+
+    Files that are missing or cannot be decoded are left out, and with them captions that describe no other file.
+
+    Args:
+        wanted: Captions, files, and which belong together.
+        encoder: The encoder of a pack.
+        progress: Called with (files done, files).
 
     Raises:
-        KnownError: ``sound_unreadable`` when a file cannot be decoded.
+        KnownError: ``data_missing`` when no sound is left.
     """
-    segments: list[Vectors] = []
-    for index, path in enumerate(wanted.files):
-        segments.append(embed(load_mono(path, encoder.sample_rate_hz)))
+    missing = [index for index, path in enumerate(wanted.files) if not path.is_file()]
+    there = [index for index in range(len(wanted.files)) if index not in set(missing)]
+    found: dict[int, Vectors] = {}
+    failed: dict[int, KnownError] = {}
+    for number, vectors in embed_files([wanted.files[index] for index in there], encoder):
+        if isinstance(vectors, KnownError):
+            failed[there[number]] = vectors
+        else:
+            found[there[number]] = vectors
         if progress is not None:
-            progress(index + 1, len(wanted.files))
-    return evaluate_vectors(caption_vectors(wanted.captions, encoder), segments, wanted)
+            progress(len(found) + len(failed), len(there))
+    if not found:
+        reason = next(iter(failed.values()), None)
+        raise KnownError(
+            "data_missing",
+            f"None of the {len(wanted.files)} sounds can be used, {wanted.files[0]} first"
+            f" ({reason.detail if reason else 'it is not there'})",
+            "Check the folder of sounds.",
+        )
+    left = wanted.without([*missing, *failed])
+    scores = file_scores(caption_vectors(left.captions, encoder), [found[index] for index in sorted(found)])
+    return Evaluation(
+        retrieval_metrics(scores, left.mask()),
+        tuple(wanted.files[index] for index in missing),
+        tuple((wanted.files[index], error) for index, error in failed.items()),
+    )
 
 
-def caption_vectors(captions: Sequence[str], encoder: CaptionEncoder) -> Vectors:
+def caption_vectors(captions: Sequence[str], encoder: Encoder) -> Vectors:
     """Unit vectors (captions, dim), in order, encoded beside captions of like length."""
     order = sorted(range(len(captions)), key=lambda index: len(captions[index]))
     chunks = [order[start : start + CHUNK] for start in range(0, len(order), CHUNK)]
@@ -62,21 +82,18 @@ def caption_vectors(captions: Sequence[str], encoder: CaptionEncoder) -> Vectors
     return result
 
 
-def evaluate_vectors(text: Vectors, segments: Sequence[Vectors], wanted: RetrievalSet) -> RetrievalMetrics:
-    """Metrics of caption vectors (captions, dim) against the segment vectors (segments, dim) of each file."""
-    relevant = np.zeros((len(wanted.captions), len(wanted.files)), dtype=np.bool_)
-    for row, columns in zip(relevant, wanted.relevant, strict=True):
-        row[list(columns)] = True
-    return retrieval_metrics(best_segment_scores(text, segments), relevant)
+def file_scores(text: Vectors, segments: Sequence[Vectors]) -> Vectors:
+    """Scores (captions, files) as the app's search gives them: that of the best segment of each file.
 
-
-def best_segment_scores(text: Vectors, segments: Sequence[Vectors]) -> Vectors:
-    """Dot products (captions, files) with the best segment of each file; every file needs one segment or more."""
-    matrix = np.concatenate(list(segments))
-    starts = np.concatenate([[0], np.cumsum([len(each) for each in segments])[:-1]])
-    rows = max(1, MATRIX_CELLS // len(matrix))
-    parts = [
-        np.maximum.reduceat(text[first : first + rows] @ matrix.T, starts, axis=1)
-        for first in range(0, len(text), rows)
-    ]
-    return np.concatenate(parts)
+    Args:
+        text: Vectors of the captions (captions, dim).
+        segments: For each file the vectors of its segments (segments, dim), one or more.
+    """
+    index = VectorIndex(text.shape[1])
+    for number, vectors in enumerate(segments):
+        times = np.arange(len(vectors), dtype=np.float64)
+        index.append(np.full(len(vectors), number, np.int64), times, times + 1, vectors)
+    scores = np.empty((len(text), len(segments)), np.float32)
+    for row, ranked in zip(scores, index.search_many(text, len(segments)), strict=True):
+        row[[each.content_id for each in ranked]] = [each.score for each in ranked]
+    return scores

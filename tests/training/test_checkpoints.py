@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, Cnn
 from engine.errors import KnownError
-from engine.training.checkpoints import aisfx, panns
+from engine.training.checkpoints import aisfx, converted, panns
 
 
 def _panns_state() -> dict[str, Tensor]:
@@ -78,3 +79,19 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
         panns(tmp_path / "evil.pth", PANNS_CNN10)
     assert caught.value.kind == "checkpoint_unreadable"
     assert "code ran" not in capsys.readouterr().out
+
+
+def test_converted_weights_load_whole_or_not_at_all(tmp_path: Path) -> None:
+    state = Cnn(AISFX_CNN10).state_dict()
+    floats = {name: value.half() for name, value in state.items() if value.is_floating_point()}
+    save_file({**floats, "frontend.mel": torch.zeros(1)}, tmp_path / "audio.safetensors")
+    weights = converted(tmp_path / "audio.safetensors", AISFX_CNN10)
+    Cnn(AISFX_CNN10).load_state_dict(weights)
+    assert {value.dtype for name, value in weights.items() if name in floats} == {torch.float32}
+    with pytest.raises(KnownError) as caught:
+        converted(tmp_path / "audio.safetensors", PANNS_CNN10)
+    assert caught.value.kind == "checkpoint_mismatch"
+    (tmp_path / "audio.safetensors").write_bytes((tmp_path / "audio.safetensors").read_bytes()[:1000])
+    with pytest.raises(KnownError, match=r"audio\.safetensors") as caught:
+        converted(tmp_path / "audio.safetensors", AISFX_CNN10)
+    assert caught.value.kind == "checkpoint_unreadable"

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import KnownError
 from engine.training.config import TrainConfig, read_config
+from engine.training.distil import DistilConfig
 from engine.training.recipe import Recipe
 
 CONFIGS = Path(__file__).parents[2] / "engine" / "training" / "configs"
@@ -89,9 +90,13 @@ def test_unreadable_files(tmp_path: Path) -> None:
     assert caught.value.kind == "config_invalid"
 
 
-RECIPES = sorted(path for path in CONFIGS.glob("*.json") if not path.stem.endswith("-about"))
+RECIPES = sorted(path for path in CONFIGS.glob("*.json") if not path.stem.endswith(("-about", "-distil", "-sources")))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_committed_configs_are_valid(path: Path) -> None:
     read_config(Recipe, path)
+
+
+def test_the_committed_distillation_is_valid() -> None:
+    assert read_config(DistilConfig, CONFIGS / "sfx-cnn10-distil.json").split == "train"

@@ -100,3 +100,24 @@ def test_a_malformed_manifest_line_is_named(tmp_path: Path) -> None:
     with pytest.raises(KnownError, match="Line 2") as caught:
         data.load_manifest(table)
     assert caught.value.kind == "data_malformed"
+
+
+def test_what_is_lost_takes_its_captions_along(tmp_path: Path) -> None:
+    one, two, three = (tmp_path / f"{number}.wav" for number in (1, 2, 3))
+    wanted = data.RetrievalSet.of_pairs([("dog", one), ("dog", two), ("rain", two), ("bell", three)])
+    left = wanted.without({1})
+    assert left == data.RetrievalSet((one, three), ("dog", "bell"), ((0,), (1,)))
+    assert left.mask().tolist() == [[True, False], [False, True]]
+    assert wanted.mask().tolist() == [[True, True, False], [False, True, False], [False, False, True]]
+
+
+def test_an_evaluation_is_told_by_its_columns_and_may_lack_files(tmp_path: Path) -> None:
+    (tmp_path / "clotho.csv").write_text("file_name,caption_1,caption_2\na.wav,rain,wind\nb.wav,rain,dog\n")
+    found = data.load_evaluation(tmp_path / "clotho.csv", tmp_path)
+    assert (found.captions, found.relevant) == (("rain", "wind", "rain", "dog"), ((0,), (0,), (1,), (1,)))
+    (tmp_path / "queries.csv").write_text("caption,file_name\nrain,a.wav\nrain,b.wav\n")
+    found = data.load_evaluation(tmp_path / "queries.csv", tmp_path)
+    assert (found.captions, found.relevant) == (("rain",), ((0, 1),))
+    with pytest.raises(KnownError) as caught:
+        data.load_queries(tmp_path / "queries.csv", tmp_path)
+    assert caught.value.kind == "data_missing"

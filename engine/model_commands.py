@@ -1,0 +1,317 @@
+"""The commands that make and measure models: train, evaluate, distil. Their work is in ``engine.training``."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine import console
+from engine.errors import KnownError
+from engine.packs import find_pack
+from engine.paths import DEFAULT_PACK
+from engine.progress import Phases, phases
+
+if TYPE_CHECKING:
+    from engine.training.evaluate import Evaluation
+    from engine.training.recipe import Recipe
+
+RUNS = Path("data", "runs")
+CACHE = Path("data", "cache")
+RESULTS = ("tied.safetensors", "audio.safetensors", "text", "history.png", "pack")
+SHOWN_FAILURES = 5
+
+ConfigFile = Annotated[
+    Path, typer.Option("--config", help="JSON configuration: a file, or the name of a shipped one.", show_default=False)
+]
+Fresh = Annotated[bool, typer.Option("--fresh/--resume", help="Start over, or go on where an earlier run stopped.")]
+Cache = Annotated[Path, typer.Option(help="Folder for decoded sounds and encoder outputs, computed once.")]
+
+
+class Device(StrEnum):
+    """Where to compute; ``auto`` takes CUDA or MPS where there is one."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    for command in (train, evaluate, distil):
+        app.command()(command)
+
+
+def require_training(*modules: str) -> None:
+    """Complain in one line where this edition has no training, or lacks a module that it needs.
+
+    Raises:
+        KnownError: ``training_left_out`` or ``training_needs_more``.
+    """
+    if importlib.util.find_spec("engine.training") is None:
+        raise KnownError(
+            "training_left_out",
+            "This edition of Foundsound has no training.",
+            "Install Foundsound from its source, as its README.md says.",
+        )
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise KnownError(
+            "training_needs_more",
+            f"This needs {' and '.join(missing)}, which is not installed.",
+            "Install it with: pip install -c constraints.txt -e .[train]",
+        )
+
+
+def train(
+    config: ConfigFile,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for weights, history and pack; by default data/runs/NAME.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
+    fresh: Fresh = False,
+    cache: Cache = CACHE,
+) -> None:
+    """Train tied layers above the encoders that a configuration names; ends with a pack."""
+    require_training()
+    from engine.training.config_files import about, find_config
+    from engine.training.packing import pack_run
+    from engine.training.recipe import prepare
+    from engine.training.train import train as run_training
+
+    path = find_config(config)
+    recipe = read_recipe(path)
+    if seed is not None:
+        recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, seed=seed))
+    folder = output or RUNS / (path.stem if seed is None else f"{path.stem}-seed{seed}")
+    if fresh:
+        _forget(folder / name for name in ("checkpoint.pt", "config.json", "history.jsonl", *RESULTS))
+    with phases() as shown, _stoppable():
+        shown.say(f"Preparing sounds and captions (cached in {cache})")
+        data, validation = prepare(recipe, cache, shown.show)
+        captions = sum(len(rows) for rows in data.captions)
+        sets = ", ".join(f"{name} ({len(each.captions)} captions)" for name, each in validation.items())
+        shown.say(
+            f"Training on {sum(map(bool, map(len, data.captions)))} sounds with {captions} captions into {folder}"
+        )
+        shown.say(f"Validating on {len(next(iter(validation.values())).sounds)} sounds: {sets}")
+        result = run_training(recipe.train, data, validation, folder, _Epochs(recipe, folder, shown).show)
+    _plot(result.history, folder / "history.png")
+    metrics = " and ".join(recipe.train.metrics)
+    console.write(f"Best after epoch {result.epoch} of {len(result.history)}: {metrics} {result.best:.4f}")
+    try:
+        known = about(path, path.stem, str(recipe.encoders.weights))
+        pack = pack_run(recipe, folder, path.stem, known, folder / "pack", cache)
+    except KnownError as error:
+        if error.kind != "pack_unsupported":
+            raise
+        console.note(f"warning: {error}")
+        return
+    console.write(f"Pack      {pack.folder} ({pack.pack_hash[:12]})")
+    console.write(f"Use it    foundsound packs use {pack.folder}")
+
+
+def evaluate(
+    audio: Annotated[Path, typer.Option(help="Folder that the table's file names start from.", show_default=False)],
+    captions: Annotated[
+        Path, typer.Option(help="CSV: file_name, caption_1 ... (Clotho) or caption, file_name.", show_default=False)
+    ],
+    pack: Annotated[str, typer.Option("--pack", help="Model pack: its name, or its folder.")] = DEFAULT_PACK,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure how well captions find their sounds: R@1, R@5, R@10, mAP@10 as in DCASE 2022 task 6b."""
+    require_training()
+    from engine.encoders.encoder import Encoder
+    from engine.training.data import load_evaluation
+    from engine.training.evaluate import evaluate as run_evaluation
+
+    wanted = load_evaluation(captions, audio)
+    chosen = find_pack(pack)
+    encoder = Encoder.load(chosen)
+    with phases() as shown:
+        found = run_evaluation(wanted, encoder, lambda done, total: shown.show("Sounds", done, total))
+    _warn_of_lost(found, len(wanted.files))
+    many = any(len(relevant) > 1 for relevant in wanted.relevant)
+    values = {"pack": chosen.pack_id, "pack_hash": chosen.pack_hash, **_figures(found, many)}
+    if as_json:
+        lost = {"missing": len(found.missing), "undecodable": len(found.failed)}
+        console.write_json({**values, **lost})
+        return
+    console.write(f"Pack      {chosen.pack_id} ({chosen.pack_hash[:12]})")
+    console.write(f"Captions  {found.metrics.captions}, over {found.metrics.files} sounds")
+    for name, label in LABELS.items():
+        if name in values:
+            console.write(f"{label:9} {values[name]:.4f}")
+
+
+LABELS = {
+    "recall_at_1": "R@1",
+    "recall_at_5": "R@5",
+    "recall_at_10": "R@10",
+    "map_at_10": "mAP@10",
+    "class_map": "class mAP",
+    "precision_at_10": "P@10",
+}
+
+
+def distil(
+    config: ConfigFile,
+    output: Annotated[
+        Path | None, typer.Option(help="Safetensors file; by default data/runs/NAME/cnn10.safetensors.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.AUTO,
+    fresh: Fresh = False,
+    cache: Cache = CACHE,
+) -> None:
+    """Distil a tagging teacher into a CNN, the audio encoder of a pack."""
+    require_training("onnxruntime")
+    from engine.encoders.cnn10 import Cnn
+    from engine.encoders.encoder import best_device
+    from engine.encoders.frontend import LogMel
+    from engine.training import checkpoints
+    from engine.training import distil as distilling
+    from engine.training.audio_cache import AudioCache
+    from engine.training.config_files import find_config, load_config
+    from engine.training.data import load_manifest
+    from engine.training.encoders import CNNS, FRONTENDS
+
+    path = find_config(config)
+    settings = load_config(distilling.DistilConfig, path)
+    target = output or RUNS / path.stem / "cnn10.safetensors"
+    chosen = best_device() if device is Device.AUTO else device.value
+    if fresh:
+        _forget(distilling.run_files(target))
+    frontend, cnn = LogMel(FRONTENDS[settings.frontend]), Cnn(CNNS[settings.cnn])
+    if settings.start is not None:
+        cnn.load_state_dict(checkpoints.converted(settings.start, cnn.config))
+    clips = load_manifest(settings.table, settings.split)
+    root = settings.table.parent
+    names = [clip.path.relative_to(root).as_posix() for clip in clips]
+    with phases() as shown, _stoppable():
+        shown.say(f"Decoding {len(names)} sounds (cached in {cache})")
+        audio = AudioCache.build(
+            cache / f"distil-{path.stem}",
+            root,
+            names,
+            frontend.config.sample_rate_hz,
+            lambda done, total: shown.show("Decoding", done, total),
+        )
+        shown.say(f"Distilling {settings.teacher.name} on {chosen} into {target}")
+
+        def show(state: distilling.DistilProgress) -> None:
+            losses = f"frame loss {state.frame_loss:.4f}, tag loss {state.tag_loss:.5f}"
+            detail = f"{losses}, {state.crops_per_s:.0f} crops/s"
+            shown.show("Steps", state.step, settings.steps, detail)
+            if state.step % settings.checkpoint_every == 0:
+                shown.say(f"step {state.step}: {detail}")
+
+        distilling.distil(frontend, cnn, audio, settings, target, chosen, show)
+    console.write(f"Weights   {target}")
+    console.write("Next      name them as encoders.weights in a configuration for “foundsound train”")
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A training's configuration, checked before anything long starts.
+
+    Raises:
+        KnownError: As ``engine.training.config_files.load_config``; ``training_needs_more`` when a teacher is named but
+            cannot run here.
+    """
+    from engine.training.config_files import load_config
+    from engine.training.recipe import Recipe
+
+    recipe = load_config(Recipe, path)
+    layers = recipe.train
+    if layers.kind == "transformer" and layers.dim % layers.heads:
+        raise KnownError(
+            "config_invalid",
+            f"{path}: train.dim {layers.dim} is no multiple of train.heads {layers.heads}.",
+            "Change one of the two.",
+        )
+    if recipe.teacher is not None:
+        require_training("onnxruntime")
+    return recipe
+
+
+class _Epochs:
+    """Tells of each epoch: losses, the figure that decides, whether it is the best so far."""
+
+    def __init__(self, recipe: Recipe, folder: Path, shown: Phases) -> None:
+        self._metrics = recipe.train.metrics
+        self._epochs = recipe.train.max_epochs
+        self._shown = shown
+        history = folder / "history.jsonl"
+        lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
+        self._best = max((self._figure(json.loads(line)) for line in lines), default=float("-inf"))
+        if lines:
+            shown.say(f"Going on after epoch {len(lines)}, best figure {self._best:.4f}")
+
+    def show(self, line: Mapping[str, Any]) -> None:
+        figure = self._figure(line)
+        losses = ", ".join(
+            f"{name.removeprefix('loss_')} {value:.3f}" for name, value in line.items() if name.startswith("loss_")
+        )
+        best = " (best)" if figure > self._best else ""
+        self._best = max(self._best, figure)
+        detail = f"{losses}; {' + '.join(self._metrics)} {figure:.4f}{best}"
+        self._shown.show("Epochs", line["epoch"], self._epochs)
+        self._shown.say(f"epoch {line['epoch']}: {detail}")
+
+    def _figure(self, line: Mapping[str, Any]) -> float:
+        wanted = [metric.split(".") for metric in self._metrics]
+        return sum(float(line[name][measure]) for name, measure in wanted) / len(wanted)
+
+
+def _figures(found: Evaluation, many: bool) -> dict[str, float | int]:
+    """Figures under their published names; those of classes only where a caption has several files."""
+    metrics = found.metrics
+    names = ("captions", "files", "recall_at_1", "recall_at_5", "recall_at_10", "map_at_10")
+    figures: dict[str, float | int] = {name: getattr(metrics, name) for name in names}
+    if many:
+        figures |= {"class_map": metrics.map_all, "precision_at_10": metrics.precision_at_10}
+    return {name: round(value, 6) for name, value in figures.items()}
+
+
+def _warn_of_lost(found: Evaluation, files: int) -> None:
+    if found.missing:
+        console.note(f"warning: {len(found.missing)} of {files} sounds are not there, {found.missing[0]} first.")
+    if found.failed:
+        console.note(f"warning: {len(found.failed)} of {files} sounds cannot be decoded:")
+        for _, error in found.failed[:SHOWN_FAILURES]:
+            console.note(f"  {error.detail}")
+
+
+def _plot(history: list[dict[str, Any]], path: Path) -> None:
+    from engine.training.plot import plot_history
+
+    try:
+        plot_history(history, path)
+    except KnownError as error:
+        console.note(f"warning: {error}")
+
+
+def _forget(paths: Iterable[Path]) -> None:
+    """Delete what an earlier run wrote, and nothing else."""
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.note("Stopped. The same command goes on from the last checkpoint.")
+        raise typer.Exit(130) from None

@@ -1,0 +1,135 @@
+"""The commands about model packs: ``packs list, verify, use, build, install``."""
+
+from __future__ import annotations
+
+import json
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine import console
+from engine.errors import KnownError
+from engine.model_commands import CACHE, ConfigFile, read_recipe, require_training
+from engine.packs import Pack, find_pack, installed, pack_in_use, size_on_disk, use_pack
+from engine.paths import user_packs
+from engine.progress import phases
+
+packs = typer.Typer(name="packs", help="List, verify, choose, build and install model packs.", no_args_is_help=True)
+
+PackName = Annotated[str, typer.Argument(metavar="PACK", help="Its name, or its folder.", show_default=False)]
+
+
+class Installable(StrEnum):
+    """What ``packs install`` knows to fetch."""
+
+    PAPER = "paper"
+
+
+@packs.command(name="list")
+def list_packs(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the installed packs and which one is in use."""
+    in_use = pack_in_use()
+    folders = {folder.name: folder for folder in reversed(list(installed()))}  # the user's own hide shipped ones
+    if os.path.isfile(Path(in_use) / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
+        folders[in_use] = Path(in_use)
+    rows = []
+    for name, folder in sorted(folders.items()):
+        try:
+            pack = Pack.read(folder)
+        except KnownError as error:
+            console.note(f"warning: {error}")
+            continue
+        rows.append(
+            {
+                "id": name,
+                "title": str(pack.manifest.get("name", "")),
+                "version": str(pack.manifest.get("version", "")),
+                "hash": pack.pack_hash,
+                "size_bytes": size_on_disk(pack),
+                "folder": str(folder),
+                "in_use": name == in_use,
+            }
+        )
+    if as_json:
+        console.write_json(rows)
+        return
+    for row in rows:
+        mark = "*" if row["in_use"] else " "
+        size = f"{int(str(row['size_bytes'])) / 1e6:.1f} MB"
+        console.write(f"{mark} {row['id']}  {row['version'] or '-'}  {str(row['hash'])[:12]}  {size}  {row['folder']}")
+    if not any(row["in_use"] for row in rows):
+        console.note(f"warning: the pack in use, “{in_use}”, is not installed.")
+
+
+@packs.command()
+def verify(
+    pack: Annotated[str | None, typer.Argument(help="Its name, or its folder; else all.", show_default=False)] = None,
+) -> None:
+    """Check every file of a pack, or of all, against the SHA-256 in its pack.json."""
+    for each in [find_pack(pack)] if pack is not None else [Pack.read(folder) for folder in installed()]:
+        each.verify()
+        console.write(f"{each.pack_id}: {len(each.manifest['files'])} files are whole ({each.folder})")
+
+
+@packs.command()
+def use(pack: PackName) -> None:
+    """Make a pack the one that the app and the command line use; “default” is the shipped one."""
+    chosen = use_pack(pack)
+    console.write(
+        f"In use: {chosen.pack_id} ({chosen.pack_hash[:12]}). Libraries indexed with another are indexed anew."
+    )
+
+
+@packs.command()
+def build(
+    config: ConfigFile,
+    weights: Annotated[Path, typer.Option(help="Output folder of a finished “foundsound train”.", show_default=False)],
+    name: Annotated[str | None, typer.Option("--id", help="The pack's name; the configuration's by default.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the pack; among the installed packs by default.")
+    ] = None,
+) -> None:
+    """Build a pack from a finished training."""
+    require_training()
+    from engine.training.config_files import about, find_config
+    from engine.training.packing import pack_run
+
+    path = find_config(config)
+    recipe = read_recipe(path)
+    pack_id = name or path.stem
+    if Path(pack_id).name != pack_id or pack_id in {"", ".", "..", "default"}:
+        raise KnownError("pack_name_invalid", f"A pack cannot be named “{pack_id}”.", "Give a plain name with --id.")
+    known = about(path, pack_id, str(recipe.encoders.weights))
+    pack = pack_run(recipe, weights, pack_id, known, output or user_packs() / pack_id, CACHE)
+    console.write(f"{pack.pack_id} ({pack.pack_hash[:12]}) in {pack.folder}")
+    console.write(f"Use it: foundsound packs use {pack.folder if output else pack.pack_id}")
+
+
+@packs.command()
+def install(
+    what: Annotated[Installable, typer.Argument(help="paper: PANNs CNN10 and RoBERTa-base, about 530 MB.")],
+    output: Annotated[Path, typer.Option(help="Folder for them; configurations expect the default.")] = Path(
+        "data/paper"
+    ),
+) -> None:
+    """Fetch published encoders to train with. Of all commands, this one alone uses the internet."""
+    assert what is Installable.PAPER
+    require_training()
+    from rich.progress import DownloadColumn, TransferSpeedColumn
+
+    from engine.training import paper
+
+    with phases(DownloadColumn(), TransferSpeedColumn()) as shown:
+        record = paper.install(output, paper.published(), shown.show)
+    for entry in json.loads(record.read_text(encoding="utf-8")):
+        checked = "its published MD5" if entry["md5"] else "its pinned SHA-256"
+        console.write(f"{entry['file']}: {checked} is right; SHA-256 {entry['sha256']}")
+    console.write(
+        f"The encoders of the paper are in {output}; {record.name} there says where from, under which licences."
+    )
+    console.write(
+        "Next: bring Clotho v2.1 to data/clotho, then foundsound train --config clotho-paper.json makes a pack."
+    )

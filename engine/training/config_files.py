@@ -1,0 +1,93 @@
+"""Configuration files on disk: those shipped by name, and checks that say which field is wrong before work starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.errors import KnownError
+from engine.training.config import read_config
+
+Config = TypeVar("Config")
+
+CONFIGS = Path(__file__).parent / "configs"
+
+POSITIVE = frozenset(
+    "batch_size checkpoint_every crop_s decay_fraction dim feedforward heads layers learning_rate longest_s max_epochs "
+    "max_tokens sample_rate_hz steps stop_patience teacher_rate_hz temperature".split()
+)
+"""Numbers that must be more than 0; all others may be 0 as well."""
+SHARES = frozenset(
+    "alone average chain_chance decay_fraction dropout ema_decay frame_dropout in_turn min_tag prompt "
+    "token_dropout".split()
+)
+"""Numbers that may be 1 at most."""
+
+
+def find_config(path: Path) -> Path:
+    """A configuration file, or the shipped one of that name where there is none at ``path``."""
+    shipped = CONFIGS / path.name
+    return shipped if not path.exists() and path.parent == Path() and shipped.is_file() else path
+
+
+def load_config(kind: type[Config], path: Path) -> Config:
+    """A configuration whose values make sense and whose files are there.
+
+    Raises:
+        KnownError: As :func:`engine.training.config.read_config`; ``config_invalid`` naming the field of a number
+            out of range; ``config_path_missing`` naming the field whose file or folder is not there.
+    """
+    config = read_config(kind, path)
+    for name, value in _leaves(config):
+        field = name.rpartition(".")[2]
+        if isinstance(value, Path) and not value.exists():
+            raise KnownError(
+                "config_path_missing",
+                f"{path}: {name} is {value}, which is not there.",
+                "Paths count from the folder the command runs in; correct the field or bring the data there.",
+            )
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            _check_range(path, name, field, value)
+    return config
+
+
+def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
+    """What ``pack.json`` says of a pack: ``<config>-about.json`` beside the configuration, or the little that is known.
+
+    Raises:
+        KnownError: ``config_invalid`` when that file is no JSON object.
+    """
+    path = config.with_name(f"{config.stem}-about.json")
+    if not path.is_file():
+        return {
+            "name": title,
+            "description": f"Trained with {config.name} above {encoders}.",
+            "licence": "that of the encoders and of the sounds it was trained on",
+        }
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise TypeError("it is not an object")
+    except (OSError, ValueError, TypeError) as error:
+        raise KnownError("config_invalid", f"{path} cannot be used: {error}.", "Correct it or remove it.") from error
+    return values
+
+
+def _check_range(path: Path, name: str, field: str, value: float) -> None:
+    high = 1.0 if field in SHARES else float("inf")
+    if not 0.0 <= value <= high or (value == 0 and field in POSITIVE):
+        wanted = f"{'more than 0' if field in POSITIVE else '0 or more'}{' and at most 1' if field in SHARES else ''}"
+        raise KnownError("config_invalid", f"{path}: {name} must be {wanted}, not {value}.", "Correct that field.")
+
+
+def _leaves(config: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, value) of every field that is no configuration itself."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _leaves(value, f"{where}{field.name}.")
+        else:
+            yield f"{where}{field.name}", value

@@ -1,0 +1,116 @@
+"""packs list, verify and use; and what the choice does to everything else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine import packs
+from engine.__main__ import main
+from engine.errors import KnownError
+from engine.packs import find_pack, pack_in_use, use_pack
+from engine.paths import SHIPPED_PACK, resources
+from tests.engine.test_packs import _write_pack
+
+
+@pytest.fixture(autouse=True)
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's packs and choice, in folders of this test."""
+    folder = tmp_path / "user"
+    monkeypatch.setattr(packs, "pack_choice", lambda: _choice(folder))
+    monkeypatch.setattr(packs, "pack_folders", lambda: (folder / "packs", resources() / "packs"))
+    return folder
+
+
+def _choice(own: Path) -> Path:
+    return own / "config" / "pack.json"
+
+
+def _run(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(["packs", *arguments])
+    out, err = capsys.readouterr()
+    assert caught.value.code == expect, err
+    return out if expect == 0 else err
+
+
+def test_list_names_every_pack_and_the_one_in_use(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_pack(own / "packs" / "mine")
+    _run(capsys, "use", "mine")
+    rows = json.loads(_run(capsys, "list", "--json"))
+    assert [(row["id"], row["in_use"]) for row in rows] == [("mine", True), (SHIPPED_PACK, False)]
+    mine = rows[0]
+    assert mine["hash"] == find_pack("mine").pack_hash
+    assert mine["size_bytes"] == sum(path.stat().st_size for path in (own / "packs" / "mine").iterdir())
+    assert mine["folder"] == str(own / "packs" / "mine")
+    lines = _run(capsys, "list").splitlines()
+    assert [line[:2] for line in lines] == ["* ", "  "]
+
+
+def test_a_broken_pack_does_not_hide_the_others(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (_write_pack(own / "packs" / "mine") / "pack.json").write_text("{")
+    with pytest.raises(SystemExit):
+        main(["packs", "list"])
+    out, err = capsys.readouterr()
+    assert out.startswith(f"* {SHIPPED_PACK}")
+    assert "mine" in err
+
+
+def test_verify_names_a_changed_file(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _write_pack(own / "packs" / "mine")
+    assert _run(capsys, "verify", "mine").startswith("mine: 1 files are whole")
+    assert len(_run(capsys, "verify").splitlines()) == 2
+    (folder / "weights.safetensors").write_bytes(b"weightz")
+    assert "weights.safetensors" in _run(capsys, "verify", expect=1)
+    assert "no pack named" in _run(capsys, "verify", "yours", expect=1)
+
+
+def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert find_pack().pack_id == pack_in_use() == SHIPPED_PACK
+    _write_pack(own / "packs" / "mine")
+    assert "mine" in _run(capsys, "use", "mine")
+    assert find_pack().pack_id == find_pack("default").pack_id == "mine"
+    assert find_pack(SHIPPED_PACK).pack_id == SHIPPED_PACK
+    elsewhere = _write_pack(tmp_path / "elsewhere")
+    _run(capsys, "use", str(elsewhere))
+    assert find_pack().folder == elsewhere
+    assert str(elsewhere) in _run(capsys, "list")
+    _run(capsys, "use", "default")
+    assert find_pack().pack_id == SHIPPED_PACK
+    assert not _choice(own).exists()
+
+
+def test_only_a_whole_pack_is_chosen(own: Path) -> None:
+    folder = _write_pack(own / "packs" / "mine")
+    (folder / "weights.safetensors").write_bytes(b"")
+    for name, kind in (("mine", "pack_wrong_hash"), ("yours", "pack_unknown")):
+        with pytest.raises(KnownError) as caught:
+            use_pack(name)
+        assert caught.value.kind == kind
+    assert pack_in_use() == SHIPPED_PACK
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pack": 3}'])
+def test_a_broken_choice_is_said_and_can_be_mended(own: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    _choice(own).parent.mkdir(parents=True)
+    _choice(own).write_text(content)
+    with pytest.raises(KnownError) as caught:
+        find_pack()
+    assert caught.value.kind == "pack_choice_broken"
+    _run(capsys, "use", "default")
+    assert find_pack().pack_id == SHIPPED_PACK
+
+
+def test_a_chosen_pack_that_is_gone_is_named(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _write_pack(own / "packs" / "mine")
+    use_pack("mine")
+    folder.rename(own / "away")
+    with pytest.raises(KnownError, match="mine") as caught:
+        find_pack()
+    assert caught.value.kind == "pack_unknown"
+    assert "packs use" in caught.value.hint
+    with pytest.raises(SystemExit):
+        main(["packs", "list"])
+    assert "“mine”, is not installed" in capsys.readouterr().err

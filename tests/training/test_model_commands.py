@@ -1,0 +1,276 @@
+"""train, evaluate, distil and packs build on the command line, with tiny encoders and real files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from engine.__main__ import main
+from engine.packs import Pack
+from tests.tiny_pack import make_pack
+from tests.training.tiny import cnn_file, text_folder, tone
+
+Json = dict[str, Any]
+
+
+class Cli:
+    """Runs commands in this process, in a folder of their own."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str, expect: int = 0) -> str:
+        with pytest.raises(SystemExit) as caught:
+            main(list(arguments))
+        self.out, self.err = self._capsys.readouterr()
+        assert caught.value.code == expect, self.err
+        return self.out
+
+    def refused(self, *arguments: str) -> str:
+        """The one line that the command dies with."""
+        self(*arguments, expect=1)
+        (line,) = [line for line in self.err.splitlines() if line.startswith("foundsound: ")]
+        assert "Traceback" not in self.err
+        return line
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    return Cli(capsys)
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Json:
+    folder = tmp_path_factory.mktemp("encoders")
+    return {"weights": str(cnn_file(folder / "cnn10.safetensors")), "text": str(text_folder(folder / "text"))}
+
+
+def _clotho(folder: Path, split: str, count: int = 3) -> None:
+    lines = ["file_name," + ",".join(f"caption_{number}" for number in range(1, 6))]
+    for index in range(count):
+        tone(folder / split / f"{index}.wav", 300 * (index + 1), 0.4)
+        lines.append(f"{index}.wav,dog,cat,rain,wind,thunder {index}")
+    (folder / f"clotho_captions_{split}.csv").write_text("\n".join(lines), encoding="utf-8")
+
+
+@pytest.fixture
+def config(tmp_path: Path, encoders: Json) -> Json:
+    for split in ("development", "validation"):
+        _clotho(tmp_path / "clotho", split)
+    layers = {"dim": 16, "layers": 1, "heads": 2, "feedforward": 16, "max_epochs": 2, "batch_size": 8}
+    return {"data": {"kind": "clotho", "audio": "clotho"}, "encoders": encoders, "train": layers}
+
+
+def _write(config: Json, name: str = "mine.json") -> str:
+    Path(name).write_text(json.dumps(config), encoding="utf-8")
+    return name
+
+
+def test_train_ends_with_a_pack_that_evaluates(cli: Cli, config: Json) -> None:
+    printed = cli("train", "--config", _write(config))
+    assert "Training on 3 sounds with 15 captions" in cli.err
+    assert "epoch 1: triplet" in cli.err
+    assert "Best after epoch" in printed
+    run = Path("data", "runs", "mine")
+    assert set(load_file(run / "tied.safetensors"))
+    assert len((run / "history.jsonl").read_text().splitlines()) == 2
+    if importlib.util.find_spec("matplotlib"):
+        assert (run / "history.png").read_bytes().startswith(b"\x89PNG")
+    pack = Pack.read(run / "pack")
+    pack.verify()
+    assert (pack.pack_id, pack.dim, pack.manifest["trained"]) == ("mine", 16, {"seed": 0, "epochs": 2})
+    table = Path("clotho", "clotho_captions_validation.csv")
+    found = json.loads(
+        cli("evaluate", "--audio", "clotho/validation", "--captions", str(table), "--pack", str(run / "pack"), "--json")
+    )
+    assert (found["pack"], found["captions"], found["files"]) == ("mine", 15, 3)
+    assert found["recall_at_5"] == found["recall_at_10"] == 1.0
+    assert 0.0 < found["map_at_10"] <= 1.0
+    assert "class_map" not in found
+    assert (found["missing"], found["undecodable"]) == (0, 0)
+
+
+def test_train_goes_on_or_starts_over(cli: Cli, config: Json) -> None:
+    name = _write(config)
+    cli("train", "--config", name, "--output", "run")
+    first = Path("run", "tied.safetensors").read_bytes()
+    cli("train", "--config", name, "--output", "run")
+    assert "Going on after epoch 2" in cli.err
+    assert "epoch 1:" not in cli.err
+    config["train"]["max_epochs"] = 1
+    assert "--fresh" in cli.refused("train", "--config", _write(config), "--output", "run")
+    cli("train", "--config", name, "--output", "run", "--fresh")
+    assert len(Path("run", "history.jsonl").read_text().splitlines()) == 1
+    assert Path("run", "tied.safetensors").read_bytes() != first
+    cli("train", "--config", name, "--seed", "3")
+    assert json.loads(Path("data/runs/mine-seed3/config.json").read_text())["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "mention"),
+    [
+        ("train", {"dims": 3}, "train.dims"),
+        ("train", {"batch_size": 0}, "train.batch_size must be more than 0"),
+        ("train", {"dropout": 1.5}, "train.dropout must be 0 or more and at most 1"),
+        ("train", {"learning_rate": "fast"}, "train.learning_rate"),
+        ("train", {"dim": 15}, "train.heads"),
+        ("train", {"metrics": ["val.recall_at_3"]}, "val.recall_at_3"),
+        ("encoders", {"weights": "none.safetensors"}, "encoders.weights is none.safetensors"),
+        ("data", {"audio": "nowhere"}, "data.audio is nowhere"),
+        ("data", {"kind": "manifest"}, "data.table"),
+    ],
+)
+def test_a_wrong_field_is_named_in_one_line(cli: Cli, config: Json, section: str, change: Json, mention: str) -> None:
+    config[section] = {**config[section], **change}
+    assert mention in cli.refused("train", "--config", _write(config))
+
+
+def test_unreadable_configs_and_weights(cli: Cli, config: Json, tmp_path: Path) -> None:
+    assert "none.json" in cli.refused("train", "--config", "none.json")
+    Path("broken.json").write_text("{")
+    assert "is not JSON" in cli.refused("train", "--config", "broken.json")
+    Path("weights.safetensors").write_bytes(b"cut short")
+    config["encoders"] = {**config["encoders"], "weights": "weights.safetensors"}
+    assert "weights.safetensors" in cli.refused("train", "--config", _write(config))
+    assert "data.audio is data" in cli.refused("train", "--config", "clotho-paper.json"), "a shipped one, found by name"
+
+
+def test_packs_build_from_a_finished_run(cli: Cli, config: Json) -> None:
+    name = _write(config)
+    assert "no finished training" in cli.refused("packs", "build", "--config", name, "--weights", "run")
+    cli("train", "--config", name, "--output", "run")
+    Path("mine-about.json").write_text(json.dumps({"name": "Mine", "version": "2", "licence": "CC0"}))
+    cli("packs", "build", "--config", name, "--weights", "run", "--id", "other", "--output", "packs/other")
+    pack = Pack.read(Path("packs/other"))
+    assert (pack.pack_id, pack.manifest["name"], pack.manifest["licence"]) == ("other", "Mine", "CC0")
+    assert "cannot be named" in cli.refused("packs", "build", "--config", name, "--weights", "run", "--id", "../x")
+    config["train"]["dropout"] = 0.1
+    assert "dropout" in cli.refused("packs", "build", "--config", _write(config), "--weights", "run")
+
+
+def test_evaluate_with_many_files_a_caption_and_some_lost(cli: Cli, tmp_path: Path) -> None:
+    pack = str(make_pack(tmp_path / "packs").folder)
+    for index in range(4):
+        tone(Path("sounds", f"{index}.wav"), 300 * (index + 1), 0.4, 8000)
+    Path("sounds", "broken.wav").write_bytes(b"RIFF nothing")
+    rows = ["a dog,0.wav", "a dog,1.wav", "rain,2.wav", "rain,gone.wav", "bell,3.wav", "door,broken.wav"]
+    Path("queries.csv").write_text("\n".join(["caption,file_name", *rows]), encoding="utf-8")
+    found = json.loads(cli("evaluate", "--audio", "sounds", "--captions", "queries.csv", "--pack", pack, "--json"))
+    assert (found["captions"], found["files"], found["missing"], found["undecodable"]) == (3, 4, 1, 1)
+    assert found["precision_at_10"] == pytest.approx((2 + 1 + 1) / 30, abs=1e-6)
+    assert found["recall_at_5"] == 1.0
+    assert 0.0 < found["class_map"] <= 1.0
+    assert "1 of 6 sounds are not there" in cli.err
+    assert "1 of 6 sounds cannot be decoded" in cli.err
+    assert "class mAP" in cli("evaluate", "--audio", "sounds", "--captions", "queries.csv", "--pack", pack)
+    assert "None of the 6 sounds" in cli.refused(
+        "evaluate", "--audio", "elsewhere", "--captions", "queries.csv", "--pack", pack
+    )
+    assert "queriez.csv" in cli.refused("evaluate", "--audio", "sounds", "--captions", "queriez.csv", "--pack", pack)
+
+
+class Teacher:
+    """Stands for the ONNX teacher: 8 frames of 6 numbers and 5 probabilities that follow the waveform's level."""
+
+    def run(self, names: list[str], inputs: dict[str, np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
+        assert names == ["frames", "probabilities"]
+        level = np.abs(inputs["waveform"][0]).reshape(8, -1).mean(axis=1).astype(np.float32)
+        frames = np.stack([level, 1 - level, level**2, -level, level + 1, 0 * level + 1], axis=1)
+        return [frames[None], np.clip(level[None, :5], 0, 1)]
+
+
+@pytest.fixture
+def distillation(monkeypatch: pytest.MonkeyPatch, encoders: Json, tmp_path: Path) -> Json:
+    onnx = ModuleType("onnxruntime")
+    onnx.__spec__ = ModuleSpec("onnxruntime", None)
+    onnx.SessionOptions = SimpleNamespace  # type: ignore[attr-defined]
+    onnx.InferenceSession = lambda *_, **__: Teacher()  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "onnxruntime", onnx)
+    rows = ["file,split,source,seconds,caption,audioset_tags"]
+    for index, split in enumerate(["train", "train", "val"]):
+        tone(tmp_path / "sounds" / f"{index}.wav", 200 + 300 * index, 0.5)
+        rows.append(f"{index}.wav,{split},here,0.5,tone,")
+    (tmp_path / "sounds" / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
+    (tmp_path / "teacher.onnx").write_bytes(b"")
+    return {
+        "table": "sounds/manifest.csv",
+        "teacher": "teacher.onnx",
+        "start": encoders["weights"],
+        "crop_s": 0.4,
+        "batch_size": 2,
+        "steps": 4,
+        "warm_up_steps": 1,
+        "checkpoint_every": 2,
+        "workers": 0,
+    }
+
+
+def test_distil_learns_resumes_and_leaves_weights_for_training(cli: Cli, distillation: Json) -> None:
+    name = _write(distillation)
+    arguments = ("distil", "--config", name, "--output", "run/cnn.safetensors", "--device", "cpu")
+    cli(*arguments)
+    assert "step 4: frame loss" in cli.err
+    weights = load_file("run/cnn.safetensors")
+    start = load_file(distillation["start"])
+    assert set(start) < set(weights)
+    assert any((weights[key] != start[key]).any() for key in start)
+    history = [json.loads(line) for line in Path("run/cnn.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in history] == [4]
+    cli(*arguments)
+    assert len(Path("run/cnn.jsonl").read_text().splitlines()) == 1, "nothing was left to do"
+    cli("distil", "--config", _write({**distillation, "steps": 6}), *arguments[3:])
+    assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [4, 6]
+    changed = _write({**distillation, "learning_rate": 0.1}, "changed.json")
+    assert "--fresh" in cli.refused("distil", "--config", changed, *arguments[3:])
+    cli("distil", "--config", changed, *arguments[3:], "--fresh")
+    assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [4]
+
+
+def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
+    for change, mention in (
+        ({"steps": 0}, "steps must be more than 0"),
+        ({"teacher": "gone.onnx"}, "teacher is gone.onnx"),
+        ({"cnn": "panns", "frontend": "panns"}, "cnn10.safetensors"),
+        ({"teachr": 1}, "unknown field teachr"),
+    ):
+        assert mention in cli.refused("distil", "--config", _write({**distillation, **change}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mention"),
+    [
+        (["train", "--config", "x.json"], "This edition of Foundsound has no training."),
+        (["evaluate", "--audio", "x", "--captions", "x.csv"], "This edition of Foundsound has no training."),
+        (["distil", "--config", "x.json"], "This edition of Foundsound has no training."),
+        (["packs", "install", "paper"], "This edition of Foundsound has no training."),
+        (["packs", "build", "--config", "x.json", "--weights", "x"], "This edition of Foundsound has no training."),
+    ],
+)
+def test_an_edition_without_training_says_so(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, arguments: list[str], mention: str
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "engine.training" else find(name, *rest)
+    )
+    assert mention in cli.refused(*arguments)
+
+
+def test_the_commands_load_neither_torch_nor_training_until_they_run() -> None:
+    probe = "import sys, engine.__main__; print(*[n for n in ('torch', 'engine.training', 'rich') if n in sys.modules])"
+    result = subprocess.run(
+        [sys.executable, "-c", probe], capture_output=True, encoding="utf-8", check=True, env={**os.environ}
+    )
+    assert result.stdout.strip() == ""
