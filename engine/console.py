@@ -59,7 +59,7 @@ def known_error(error: OSError) -> KnownError | None:
     """What to say of an error of the system that can come up anywhere; None for those that are bugs."""
     reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return KnownError("too_many_open_files", f"{reason}.", "Close other programs, or raise the limit on open files.")
+        return KnownError("too_many_open_files", f"{reason}.", "Close other programs, or raise the limit on them.")
     try:
         sys.stdout.write("\n")  # it does not take this either, if it is what failed
         sys.stdout.flush()

@@ -33,9 +33,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(make_pack(tmp_path_factory.mktemp("packs")).folder)
 
 
-@pytest.fixture
-def sounds(tmp_path: Path) -> Path:
-    folder = tmp_path / "sounds"
+def _make_sounds(folder: Path) -> Path:
     (folder / "sub").mkdir(parents=True)
     for index, name in enumerate(["bell.wav", "sub/rain.flac", "sub/door é🚪.ogg"]):
         soundfile.write(
@@ -43,6 +41,11 @@ def sounds(tmp_path: Path) -> Path:
         )
     soundfile.write(folder / "long.wav", np.random.default_rng(9).standard_normal(RATE_HZ * 47) * 0.1, RATE_HZ)
     return folder
+
+
+@pytest.fixture
+def sounds(tmp_path: Path) -> Path:
+    return _make_sounds(tmp_path / "sounds")
 
 
 class Cli:
@@ -67,6 +70,21 @@ class Cli:
 @pytest.fixture
 def cli(tmp_path: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(tmp_path / "library.foundsound", pack, capsys)
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory, pack: str) -> Path:
+    """A folder with ``sounds`` and the ``library`` that has them indexed: not to be changed."""
+    folder = tmp_path_factory.mktemp("ready")
+    with pytest.raises(SystemExit) as ended:
+        main(["index", str(_make_sounds(folder / "sounds")), "--library", str(folder / "library"), "--pack", pack])
+    assert ended.value.code == 0
+    return folder
+
+
+@pytest.fixture
+def reader(ready: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> Cli:
+    return Cli(ready / "library", pack, capsys)
 
 
 def test_index_then_search_then_status(cli: Cli, sounds: Path) -> None:
@@ -203,13 +221,13 @@ def test_another_pack_indexes_again_and_the_first_still_answers(
 
 
 def test_the_options_of_the_app_may_come_before_the_command(
-    cli: Cli, sounds: Path, pack: str, capsys: pytest.CaptureFixture[str]
+    ready: Path, pack: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli("index", str(sounds))
     with pytest.raises(SystemExit) as caught:
-        main(["--library", str(cli.library), "--pack", pack, "status", "--json"])
+        main(["--library", str(ready / "library"), "--pack", pack, "status", "--json"])
     assert caught.value.code == 0
-    assert json.loads(capsys.readouterr().out)["library"] == str(cli.library)
+    status = json.loads(capsys.readouterr().out)
+    assert (status["library"], status["pack"], status["segments"]) == (str(ready / "library"), "tiny", 12)
 
 
 def test_a_bad_folder_does_not_stop_the_good_ones(cli: Cli, sounds: Path, tmp_path: Path) -> None:
@@ -303,11 +321,10 @@ def test_an_interrupt_is_told_in_one_line(cli: Cli, sounds: Path, monkeypatch: p
 
 
 def test_sounds_indexed_with_another_model_are_not_passed_over(
-    cli: Cli, sounds: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ready: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli("index", str(sounds))
-    other = Cli(cli.library, str(make_pack(tmp_path / "packs", "other", seed=3).folder), capsys)
-    for command in (["search", "rain"], ["search", "rain", "--json"], ["similar", str(sounds / "bell.wav")]):
+    other = Cli(ready / "library", str(make_pack(tmp_path / "packs", "other", seed=3).folder), capsys)
+    for command in (["search", "rain"], ["search", "rain", "--json"], ["similar", str(ready / "sounds" / "bell.wav")]):
         assert other(*command, expect=1) == ""
         assert other.err.count("\n") == 1
         assert "another model" in other.err
@@ -333,33 +350,30 @@ def test_nothing_found_says_why(cli: Cli, tmp_path: Path) -> None:
 
 
 @posix_only
-def test_similar_leaves_the_sound_out_under_another_path_too(cli: Cli, sounds: Path, tmp_path: Path) -> None:
-    cli("index", str(sounds))
-    (tmp_path / "link").symlink_to(sounds)
-    paths = [hit["path"] for hit in cli.json("similar", str(tmp_path / "link" / "bell.wav"))["hits"]]
+def test_similar_leaves_the_sound_out_under_another_path_too(reader: Cli, ready: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(ready / "sounds")
+    paths = [hit["path"] for hit in reader.json("similar", str(tmp_path / "link" / "bell.wav"))["hits"]]
     assert len(paths) == 3
-    assert str(sounds / "bell.wav") not in paths
+    assert str(ready / "sounds" / "bell.wav") not in paths
 
 
-def test_line_n_of_the_answers_is_for_line_n_of_the_captions(cli: Cli, sounds: Path, tmp_path: Path) -> None:
-    cli("index", str(sounds))
+def test_line_n_of_the_answers_is_for_line_n_of_the_captions(reader: Cli, tmp_path: Path) -> None:
     captions = ["dog", "", "rain\u0085on\u2028a\x1croof", "  ", "bell"]
     file = tmp_path / "captions.txt"
     file.write_bytes("\r\n".join(captions).encode())
-    lines = cli("search", "--captions-file", str(file), "--json").splitlines()
+    lines = reader("search", "--captions-file", str(file), "--json").splitlines()
     answers = [json.loads(line) for line in lines]
     assert [answer["caption"] for answer in answers] == captions
     assert [len(answer["hits"]) for answer in answers] == [4, 0, 4, 0, 4]
     file.write_bytes(b"\n \n")
-    cli("search", "--captions-file", str(file), "--json", expect=1)
-    assert "no captions" in cli.err
+    reader("search", "--captions-file", str(file), "--json", expect=1)
+    assert "no captions" in reader.err
 
 
-def test_a_caption_that_is_not_text_is_a_known_error(cli: Cli, sounds: Path) -> None:
-    cli("index", str(sounds))
-    cli("search", os.fsdecode(b"\xff\xfe") if os.name != "nt" else "\udcff", expect=1)
-    assert "not valid text" in cli.err
-    assert cli.err.count("\n") == 1
+def test_a_caption_that_is_not_text_is_a_known_error(reader: Cli) -> None:
+    reader("search", "dog \udcff\udcfe", expect=1)
+    assert "not valid text" in reader.err
+    assert reader.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("command", [["status"], ["similar", "x.wav"], ["index", "."]])
@@ -438,7 +452,7 @@ def test_an_error_of_the_system_that_is_no_bug(cli: Cli, monkeypatch: pytest.Mon
 
     monkeypatch.setattr("engine.__main__.find_pack", fail)
     cli("status", expect=1)
-    assert "raise the limit on open files" in cli.err
+    assert "raise the limit on them" in cli.err
 
 
 def _version(stdout: Any) -> subprocess.CompletedProcess[str]:
