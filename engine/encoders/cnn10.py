@@ -1,4 +1,4 @@
-"""CNN10 (Kong et al. 2020): log-mel -> a sequence of frame features, in both published parametrisations."""
+"""CNN10 and CNN14 (Kong et al. 2020): log-mel -> a sequence of frame features; CNN10 as published twice."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class CnnConfig:
 
 
 PANNS_CNN10 = CnnConfig(64, (64, 128, 256, 512), ((2, 2),) * 4, "average", True)
+PANNS_CNN14 = CnnConfig(64, (64, 128, 256, 512, 1024, 2048), (*((2, 2),) * 5, (1, 1)), "average", True)
 AISFX_CNN10 = CnnConfig(96, (64, 128, 256, 512), ((2, 2), (2, 2), (2, 2), (1, 1)), "max", False)
 
 
@@ -90,6 +91,11 @@ class Cnn(nn.Module):
         channels = (1, *config.widths)
         for index in range(len(config.widths)):
             self.add_module(f"conv_block{index + 1}", ConvBlock(channels[index], channels[index + 1]))
+
+    @property
+    def width(self) -> int:
+        """Width of an output frame."""
+        return self.config.widths[-1]
 
     @property
     def blocks(self) -> list[ConvBlock]:

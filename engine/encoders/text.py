@@ -1,21 +1,25 @@
-"""Captions -> token states, by any Hugging Face encoder kept in a local folder."""
+"""Captions -> token states, by any Hugging Face encoder, or word vectors, kept in a local folder."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
+from engine.encoders.word_vectors import WordVectors, is_word_vectors
 from engine.errors import KnownError
 
 
 class TextEncoder(nn.Module):
-    """A transformer encoder and its tokenizer (``Encoder_T`` of Koh & Chng 2022).
+    """An encoder and its tokenizer (``Encoder_T`` of Koh & Chng 2022).
 
     Args:
-        model: A Hugging Face encoder whose output has ``last_hidden_state``.
+        model: A Hugging Face encoder, or anything called like one whose output has ``last_hidden_state``.
         tokenizer: A ``tokenizers.Tokenizer``.
         max_tokens: Longer captions are cut here.
     """
@@ -42,10 +46,13 @@ class TextEncoder(nn.Module):
         logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing is checked below
         try:
-            model, report = AutoModel.from_pretrained(
-                folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-            )
-            _require_all_weights(report)
+            if is_word_vectors(folder):
+                model: nn.Module = WordVectors.load(folder)
+            else:
+                model, report = AutoModel.from_pretrained(
+                    folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+                )
+                _require_all_weights(report)
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:  # tokenizers raises bare Exception
             raise KnownError(
@@ -60,18 +67,39 @@ class TextEncoder(nn.Module):
         """Width of a token state."""
         return int(self.model.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
+    @property
+    def vocabulary(self) -> list[str]:
+        """Its tokens, without the marks of a word's start."""
+        return [token.lstrip("Ġ▁") for token in self.tokenizer.get_vocab()]  # type: ignore[attr-defined]
+
+    def tokens(self, captions: Sequence[str]) -> list[list[int]]:
+        """Token numbers of each caption, at least one."""
+        encoded = self.tokenizer.encode_batch(list(captions))  # type: ignore[attr-defined]
+        return [encoding.ids or [0] for encoding in encoded]
+
+    def states(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Token numbers (batch, tokens), of which so many are valid (batch,) -> token states (batch, tokens, width)."""
+        device = next(self.model.parameters()).device
+        mask = torch.arange(ids.shape[1], device=lengths.device) < lengths[:, None]
+        output = self.model(input_ids=ids.to(device), attention_mask=mask.to(device))
+        states: Tensor = output.last_hidden_state
+        return states
+
     def forward(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Captions -> token states (batch, tokens, width), valid tokens (batch,)."""
-        tokens = [encoding.ids for encoding in self.tokenizer.encode_batch(list(captions))]  # type: ignore[attr-defined]
-        lengths = torch.tensor([len(row) for row in tokens])
-        longest = int(lengths.max())
-        device = next(self.model.parameters()).device
-        ids = torch.zeros(len(tokens), longest, dtype=torch.long)
-        for row, values in zip(ids, tokens, strict=True):
-            row[: len(values)] = torch.tensor(values)
-        mask = torch.arange(longest) < lengths[:, None]
-        output = self.model(input_ids=ids.to(device), attention_mask=mask.to(device))
-        return output.last_hidden_state, lengths.to(device)
+        rows = [torch.tensor(row) for row in self.tokens(captions)]
+        lengths = torch.tensor([len(row) for row in rows])
+        states = self.states(pad_sequence(rows, batch_first=True), lengths)
+        return states, lengths.to(states.device)
+
+    def save(self, folder: Path) -> None:
+        """Write what :meth:`load` reads."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = self.model.config.to_dict()  # type: ignore[union-attr, operator]
+        (folder / "config.json").write_text(json.dumps(config, indent=2), encoding="utf-8")
+        weights = {name: value.detach().contiguous() for name, value in self.model.state_dict().items()}
+        save_file(weights, folder / "model.safetensors", {"format": "pt"})
+        self.tokenizer.save(str(folder / "tokenizer.json"))  # type: ignore[attr-defined]
 
 
 def _require_all_weights(report: dict[str, Collection[object]]) -> None:

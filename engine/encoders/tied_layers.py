@@ -15,7 +15,8 @@ class TiedConfig:
     """Shape of the tied layers.
 
     ``kind`` is ``"transformer"`` (the paper's default: 2 layers of 192-d, also 4 layers of 96-d) or ``"linear"`` (its
-    comparison). ``pooling`` is the paper's mean over unmasked positions, or attention with one learned query.
+    comparison), or ``"none"``: states of equal width are pooled as they are, as in the baseline of DCASE 2022 task 6b.
+    ``pooling`` is the paper's mean over unmasked positions, or attention with one learned query.
     """
 
     audio_dim: int
@@ -25,7 +26,7 @@ class TiedConfig:
     heads: int = 4
     feedforward: int = 768
     dropout: float = 0.2
-    kind: Literal["transformer", "linear"] = "transformer"
+    kind: Literal["transformer", "linear", "none"] = "transformer"
     pooling: Literal["mean", "attention"] = "mean"
 
 
@@ -35,19 +36,20 @@ class TiedLayers(nn.Module):
     def __init__(self, config: TiedConfig) -> None:
         super().__init__()
         self.config = config
-        self.audio_projection = nn.Linear(config.audio_dim, config.dim)
-        self.text_projection = nn.Linear(config.text_dim, config.dim)
-        self.layers = nn.ModuleList(_layer(config) for _ in range(config.layers))
+        if config.kind != "none":
+            self.audio_projection = nn.Linear(config.audio_dim, config.dim)
+            self.text_projection = nn.Linear(config.text_dim, config.dim)
+        self.layers = nn.ModuleList(_layer(config) for _ in range(config.layers if config.kind != "none" else 0))
         if config.pooling == "attention":
             self.query = nn.Linear(config.dim, 1)
 
     def audio(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Audio frames (batch, time, audio_dim), valid frames (batch,) -> unit vectors (batch, dim)."""
-        return self._encode(self.audio_projection(frames), lengths)
+        return self._encode(frames if self.config.kind == "none" else self.audio_projection(frames), lengths)
 
     def text(self, states: Tensor, lengths: Tensor) -> Tensor:
         """Token states (batch, tokens, text_dim), valid tokens (batch,) -> unit vectors (batch, dim)."""
-        return self._encode(self.text_projection(states), lengths)
+        return self._encode(states if self.config.kind == "none" else self.text_projection(states), lengths)
 
     def _encode(self, x: Tensor, lengths: Tensor) -> Tensor:
         padding = torch.arange(x.shape[1], device=x.device) >= lengths.to(x.device)[:, None]

@@ -19,7 +19,7 @@ Config = TypeVar("Config")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training of tied layers above frozen encoders. The defaults are the recipe of Koh & Chng 2022.
+    """One training of tied layers, above encoders frozen or not. The defaults are the recipe of Koh & Chng 2022.
 
     Layers: ``kind``, ``dim``, ``layers``, ``heads``, ``feedforward``, ``dropout``, ``pooling`` as in ``TiedConfig``.
 
@@ -31,7 +31,8 @@ class TrainConfig:
 
     Regularisation: ``frame_dropout`` zeroes features of the audio frames, ``token_dropout`` whole tokens,
     ``crop_frames`` takes a random crop of longer sounds (0: none), ``chain_chance`` puts a second sound and its caption
-    after the first. ``average`` is the decay of the running mean of the weights that is evaluated and kept (0: none).
+    after the first; frames are log-mel ones where the audio encoder is trained. ``average`` is the decay of the running
+    mean of the weights that is evaluated and kept (0: none).
 
     Examples: ``draw`` ``"every"`` uses each caption of each sound once an epoch, ``"one"`` draws one caption a sound.
     ``balance`` draws sounds by their weights instead of each once.
@@ -39,9 +40,12 @@ class TrainConfig:
     Course: Adam with ``learning_rate`` and ``weight_decay``, divided on a plateau of the mean of ``metrics`` (each
     ``<set>.<field of RetrievalMetrics>``) or, with ``schedule`` ``"cosine"``, warmed up and annealed over
     ``max_epochs``. ``reduced_precision`` runs the layers in bf16.
+
+    Encoders that are trained: ``encoder_rate`` times the learning rate is theirs; ``keep_norms`` leaves the running
+    statistics of the audio encoder's batch norms alone, as suits published weights and not a training from scratch.
     """
 
-    kind: Literal["transformer", "linear"] = "transformer"
+    kind: Literal["transformer", "linear", "none"] = "transformer"
     dim: int = 192
     layers: int = 2
     heads: int = 4
@@ -75,6 +79,8 @@ class TrainConfig:
     max_epochs: int = 150
     metrics: tuple[str, ...] = ("val.map_at_10",)
     reduced_precision: bool = False
+    encoder_rate: float = 1.0
+    keep_norms: bool = True
     seed: int = 0
 
     def tied(self, audio_dim: int, text_dim: int) -> TiedConfig:
@@ -82,7 +88,7 @@ class TrainConfig:
         return TiedConfig(
             audio_dim,
             text_dim,
-            self.dim,
+            text_dim if self.kind == "none" else self.dim,
             self.layers,
             self.heads,
             self.feedforward,
@@ -112,10 +118,15 @@ def read_config(kind: type[Config], path: Path) -> Config:
         ) from error
     except ValueError as error:
         raise KnownError("config_invalid", f"{path} is not JSON: {error}.", "Correct it.") from error
+    return parse_config(kind, values, path)
+
+
+def parse_config(kind: type[Config], values: object, source: Path) -> Config:
+    """A parsed JSON object as a (nested) config dataclass; ``source`` is named in errors, ``config_invalid``."""
     try:
         return _build(kind, values, "")
     except (TypeError, ValueError) as error:
-        raise KnownError("config_invalid", f"{path}: {error}.", "Correct that field or leave it out.") from error
+        raise KnownError("config_invalid", f"{source}: {error}.", "Correct that field or leave it out.") from error
 
 
 def _build(kind: type[Config], values: object, where: str) -> Config:

@@ -22,8 +22,10 @@ import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from engine.encoders.cnn10 import Cnn
+from engine.encoders.crnn import Crnn
 from engine.encoders.frontend import LogMel
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
@@ -110,19 +112,25 @@ class Sounds(Protocol):
 class Files:
     """Sound files as :class:`Sounds`, identified by path, size and time of change.
 
+    Args:
+        files: The files.
+        seconds: Only the start of each is used; 0 for all of it.
+
     Raises:
         KnownError: ``sound_unreadable`` when one is missing.
     """
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: Sequence[Path], seconds: float = 0.0) -> None:
         self._files = list(files)
-        self.identity: object = [_identity(path) for path in self._files]
+        self._seconds = seconds
+        self.identity: object = [*map(_identity, self._files), *([seconds] if seconds else [])]
 
     def __len__(self) -> int:
         return len(self._files)
 
     def load(self, index: int, sample_rate_hz: int) -> Waveform:
-        return load_mono(self._files[index], sample_rate_hz)
+        sound = load_mono(self._files[index], sample_rate_hz)
+        return sound[: round(self._seconds * sample_rate_hz)] if self._seconds else sound
 
 
 def load_mono(path: Path, sample_rate_hz: int) -> Waveform:
@@ -141,7 +149,9 @@ def load_mono(path: Path, sample_rate_hz: int) -> Waveform:
     return cast(Waveform, soxr.resample(mono, rate, sample_rate_hz) if rate != sample_rate_hz else mono)
 
 
-def cnn_frames(sounds: Sounds, frontend: LogMel, cnn: Cnn, cache: Path, progress: Progress | None = None) -> Ragged:
+def cnn_frames(
+    sounds: Sounds, frontend: LogMel, cnn: Cnn | Crnn, cache: Path, progress: Progress | None = None
+) -> Ragged:
     """``Encoder_A``'s frames for each sound: rows of shape (time, cnn width).
 
     A sound shorter than one output frame is padded with silence to one frame.
@@ -161,7 +171,7 @@ def cnn_frames(sounds: Sounds, frontend: LogMel, cnn: Cnn, cache: Path, progress
 
 
 @torch.inference_mode()
-def frames_of(sounds: Sequence[Waveform], frontend: LogMel, cnn: Cnn) -> list[NDArray[np.float16]]:
+def frames_of(sounds: Sequence[Waveform], frontend: LogMel, cnn: Cnn | Crnn) -> list[NDArray[np.float16]]:
     """Frames of each sound (time, width), in order, computed in bf16 batches of sounds of like length."""
     result: list[NDArray[np.float16]] = [np.zeros((0, 0), np.float16)] * len(sounds)
     for indices in _batches([len(sound) for sound in sounds]):
@@ -171,6 +181,37 @@ def frames_of(sounds: Sequence[Waveform], frontend: LogMel, cnn: Cnn) -> list[ND
         for index, row, length in zip(indices, frames.float().cpu().numpy(), valid.tolist(), strict=True):
             result[index] = row[:length].astype(np.float16)
     return result
+
+
+def log_mels(sounds: Sounds, frontend: LogMel, shortest: int, cache: Path, progress: Progress | None = None) -> Ragged:
+    """Log-mel frames (time, n_mels) for each sound, padded with silence to ``shortest`` frames.
+
+    Raises as :func:`cnn_frames`.
+    """
+    samples = (shortest - 1) * frontend.config.hop
+
+    def compute() -> Iterator[list[NDArray[np.float16]]]:
+        for chunk in _chunks(sounds, frontend.config.sample_rate_hz):
+            rows = [frontend([np.pad(sound, (0, max(0, samples - len(sound))))])[0][0] for sound in chunk]
+            yield [row.numpy().astype(np.float16) for row in rows]
+
+    key = _key("log-mel", shortest, asdict(frontend.config), sounds.identity)
+    return _cached(cache / f"frames-{key}", len(sounds), compute, progress)
+
+
+class Tokens:
+    """Token numbers of captions as rows of width 1, for a text encoder that is trained."""
+
+    width = 1
+
+    def __init__(self, captions: Sequence[str], encoder: TextEncoder) -> None:
+        self._rows = [torch.tensor(row) for row in encoder.tokens(captions)]
+        self.lengths: NDArray[np.int64] = np.array([len(row) for row in self._rows], dtype=np.int64)
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Rows padded with zeros -> (batch, longest, 1) int64, lengths (batch,)."""
+        rows = pad_sequence([self._rows[index] for index in indices.tolist()], batch_first=True)
+        return rows[..., None], torch.from_numpy(self.lengths[indices])
 
 
 def token_states(captions: Sequence[str], encoder: TextEncoder, cache: Path, progress: Progress | None = None) -> View:
@@ -309,6 +350,11 @@ def _cached(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return Ragged(folder)
+
+
+def file_key(path: Path) -> str:
+    """A name for what a file holds now, by its path, size and time of change."""
+    return _key(_identity(path))
 
 
 def _identity(path: Path) -> tuple[str, int, int]:

@@ -4,42 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor
 
 from engine import paths
-from engine.encoders import cnn10, frontend
-from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
 from engine.training import data, features
 from engine.training.audio_cache import AudioCache
 from engine.training.captions import CaptionOptions, CaptionWriter, join
 from engine.training.config import TrainConfig
+from engine.training.encoders import EncoderConfig, load_audio, load_frontend, load_text
+from engine.training.examples import TrainSet
+from engine.training.rows import Indices, Rows
 from engine.training.scenes import SceneOptions, Scenes
-from engine.training.train import EvalSet, Indices, Rows, TrainSet
-
-FRONTENDS = {"panns": frontend.PANNS, "aisfx": frontend.AISFX, "koh_chng": frontend.KOH_CHNG}
-CNNS = {"panns": cnn10.PANNS_CNN10, "aisfx": cnn10.AISFX_CNN10}
+from engine.training.validation import EvalSet
 
 RELEVANT_TAG = 0.3
 """A tag at least this probable counts as true of a sound when tags are the queries."""
-
-
-@dataclass(frozen=True)
-class EncoderConfig:
-    """The frozen encoders: a CNN's ``weights`` in safetensors, its front end and shape, and a text encoder's folder."""
-
-    weights: Path
-    text: Path
-    frontend: Literal["panns", "aisfx", "koh_chng"] = "aisfx"
-    cnn: Literal["panns", "aisfx"] = "aisfx"
-    max_tokens: int = 64
 
 
 @dataclass(frozen=True)
@@ -50,6 +35,9 @@ class DataConfig:
     ``"clotho"``: ``audio`` is the folder of Clotho v2.1, splits ``development`` and ``validation``.
     ``"captioned"`` and ``"audiocaps"``: ``table`` with ``audio``, and ``val_table`` with ``val_audio``.
     ``queries`` is a table ``caption, file_name`` over the validation sounds of a manifest.
+
+    ``clips`` trains on so many of the sounds, always the same ones, and ``seconds`` hears only the start of each sound,
+    in validation too; 0 for no limit.
     """
 
     kind: Literal["manifest", "clotho", "captioned", "audiocaps"]
@@ -58,6 +46,8 @@ class DataConfig:
     val_table: Path | None = None
     val_audio: Path | None = None
     queries: Path | None = None
+    clips: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -126,23 +116,26 @@ class _Builder:
         self.recipe = recipe
         self.cache = cache
         self.report = report
-        self.text = TextEncoder.load(recipe.encoders.text, recipe.encoders.max_tokens)
+        self.text = load_text(recipe.encoders, cache)
+        self.audio = load_audio(recipe.encoders, self.text.width)
+        self.frontend = load_frontend(recipe.encoders, self.audio)
 
     def manifest(self, book: CaptionBook) -> tuple[TrainSet, dict[str, EvalSet]]:
         recipe = self.recipe
         table = _given(recipe.data.table, "data.table")
-        clips = data.load_manifest(table)
+        every = data.load_manifest(table)
+        kept = set(data.subset([i for i, clip in enumerate(every) if clip.split == "train"], recipe.data.clips))
+        clips = [clip for i, clip in enumerate(every) if i in kept or clip.split != "train"]
         learned = [index for index, clip in enumerate(clips) if clip.split == "train"]
         held_out = [index for index, clip in enumerate(clips) if clip.split == "val"]
-        writer = CaptionWriter(recipe.captions, self.text.tokenizer.get_vocab())  # type: ignore[attr-defined]
+        writer = CaptionWriter(recipe.captions, self.text.vocabulary)
         names = [writer.clean_name(clip.name) for clip in clips]
         captions = [_NO_ROWS for _ in clips]
         for index in learned:
             captions[index] = self._write(writer, clips[index], book, index)
         groups = _groups([name if writer.is_about_sound(name) else "" for name in names])
         weights = _weights(groups, [bool(len(rows)) for rows in captions])
-        files = features.Files([clip.path for clip in clips])
-        sounds: list[features.Sounds] = [files]
+        sounds: list[features.Sounds] = [self._files([clip.path for clip in clips])]
         if recipe.scenes is not None:
             sources = [clips[index] for index in learned]
             names = [str(clip.path.relative_to(table.parent)) for clip in sources]
@@ -156,13 +149,13 @@ class _Builder:
         labels, tag_logits = self._teach(sounds)
         wordings = [book.add(writer.phrases.get(label, ())) for label in labels]
         queries = self._queries(writer, [clips[index] for index in held_out], book)
-        states = features.token_states(book.captions, self.text, self.cache, self._progress("token states"))
+        states = self._states(book)
         frames = self._frames(sounds)
         validation = {
             name: EvalSet(frames, states, np.array(held_out), rows, relevant)
             for name, (rows, relevant) in queries.items()
         }
-        return TrainSet(frames, states, captions, groups, weights, tag_logits, wordings), validation
+        return self._learned(TrainSet(frames, states, captions, groups, weights, tag_logits, wordings)), validation
 
     def captioned(self, book: CaptionBook) -> tuple[TrainSet, dict[str, EvalSet]]:
         settings = self.recipe.data
@@ -173,17 +166,22 @@ class _Builder:
             load = data.load_audiocaps if settings.kind == "audiocaps" else data.load_captioned
             clips = load(_given(settings.table, "data.table"), _given(settings.audio, "data.audio"))
             held_out = load(_given(settings.val_table, "data.val_table"), _given(settings.val_audio, "data.val_audio"))
+        clips = data.subset(clips, settings.clips)
         captions = [book.add(clip.captions) for clip in clips]
-        sounds: list[features.Sounds] = [features.Files([clip.path for clip in clips])]
+        sounds: list[features.Sounds] = [self._files([clip.path for clip in clips])]
         _, tag_logits = self._teach(sounds)
         wanted = data.RetrievalSet.of_clips(held_out)
         rows = book.add(wanted.captions)
-        states = features.token_states(book.captions, self.text, self.cache, self._progress("token states"))
-        frames = self._frames([*sounds, features.Files(wanted.files)])
+        states = self._states(book)
+        frames = self._frames([*sounds, self._files(wanted.files)])
         places = len(clips) + np.arange(len(wanted.files))
         validation = {"val": EvalSet(frames, states, places, rows, relevance(wanted))}
         groups = np.full(len(clips), -1, dtype=np.int64)
-        return TrainSet(frames, states, captions, groups, np.ones(len(clips)), tag_logits), validation
+        ones = np.ones(len(clips))
+        return self._learned(TrainSet(frames, states, captions, groups, ones, tag_logits)), validation
+
+    def _files(self, paths: Sequence[Path]) -> features.Files:
+        return features.Files(paths, self.recipe.data.seconds)
 
     def _write(self, writer: CaptionWriter, clip: data.TaggedClip, book: CaptionBook, index: int) -> Indices:
         rng = np.random.default_rng((self.recipe.train.seed, 1, index))
@@ -250,20 +248,28 @@ class _Builder:
         ]
         return labels, np.concatenate(parts)
 
+    def _states(self, book: CaptionBook) -> Rows:
+        if "text" in self.recipe.encoders.trainable:
+            return features.Tokens(book.captions, self.text)
+        return features.token_states(book.captions, self.text, self.cache, self._progress("token states"))
+
     def _frames(self, sounds: Sequence[features.Sounds]) -> Rows:
-        encoders = self.recipe.encoders
-        front = frontend.LogMel(FRONTENDS[encoders.frontend])
-        cnn = cnn10.Cnn(CNNS[encoders.cnn])
-        try:
-            weights = {name: value.float() for name, value in load_file(encoders.weights).items()}
-            weights.pop("frontend.mel", None)
-            cnn.load_state_dict({**_counters(cnn), **weights})
-        except (OSError, RuntimeError) as error:
-            raise KnownError(
-                "weights_broken", f"{encoders.weights} does not fit {encoders.cnn}: {error}", "Name the right file."
-            ) from error
-        report = self._progress("audio frames")
-        return features.View.joined([features.cnn_frames(each, front, cnn, self.cache, report) for each in sounds])
+        front, audio, report = self.frontend, self.audio, self._progress("audio frames")
+        if "audio" in self.recipe.encoders.trainable:
+            shortest = audio.config.time_stride
+            return features.View.joined(
+                [features.log_mels(each, front, shortest, self.cache, report) for each in sounds]
+            )
+        return features.View.joined([features.cnn_frames(each, front, audio, self.cache, report) for each in sounds])
+
+    def _learned(self, known: TrainSet) -> TrainSet:
+        """The set with those encoders that are trained."""
+        trainable = self.recipe.encoders.trainable
+        return replace(
+            known,
+            audio_encoder=self.audio if "audio" in trainable else None,
+            text_encoder=self.text if "text" in trainable else None,
+        )
 
     def _progress(self, what: str) -> features.Progress | None:
         report = self.report
@@ -293,10 +299,6 @@ def _weights(groups: Indices, captioned: Sequence[bool]) -> NDArray[np.float64]:
     sizes = Counter(groups.tolist())
     shares = [0.5 if group < 0 else sizes[group] ** -0.5 for group in groups.tolist()]
     return np.where(captioned, shares, 0.0)
-
-
-def _counters(cnn: cnn10.Cnn) -> dict[str, Tensor]:
-    return {name: value for name, value in cnn.state_dict().items() if name.endswith("num_batches_tracked")}
 
 
 def _given(path: Path | None, name: str) -> Path:

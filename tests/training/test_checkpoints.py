@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, Cnn
+from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, PANNS_CNN14, Cnn
 from engine.errors import KnownError
 from engine.training.checkpoints import aisfx, converted, panns
 
@@ -30,6 +30,31 @@ def _panns_state() -> dict[str, Tensor]:
     }
 
 
+def _cnn14_state() -> dict[str, Tensor]:
+    """The keys and shapes of ``Cnn14_mAP=0.431.pth``, written out from its publication."""
+    generator = torch.Generator().manual_seed(3)
+    shapes: dict[str, tuple[int, ...]] = {
+        "spectrogram_extractor.stft.conv_real.weight": (513, 1, 1024),
+        "spectrogram_extractor.stft.conv_imag.weight": (513, 1, 1024),
+        "logmel_extractor.melW": (513, 64),
+        "fc1.weight": (2048, 2048),
+        "fc1.bias": (2048,),
+        "fc_audioset.weight": (527, 2048),
+        "fc_audioset.bias": (527,),
+    }
+    norms = {"bn0": 64}
+    channels = (1, 64, 128, 256, 512, 1024, 2048)
+    for block in range(1, 7):
+        before, after = channels[block - 1], channels[block]
+        shapes[f"conv_block{block}.conv1.weight"] = (after, before, 3, 3)
+        shapes[f"conv_block{block}.conv2.weight"] = (after, after, 3, 3)
+        norms |= {f"conv_block{block}.bn1": after, f"conv_block{block}.bn2": after}
+    for name, width in norms.items():
+        shapes |= {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean", "running_var")}
+    state = {name: torch.rand(shape, generator=generator) for name, shape in shapes.items()}
+    return {**state, **{f"{name}.num_batches_tracked": torch.tensor(7) for name in norms}}
+
+
 def _aisfx_state() -> dict[str, Tensor]:
     torch.manual_seed(2)
     cnn = {f"embedding_net.{name}": value for name, value in Cnn(AISFX_CNN10).state_dict().items()}
@@ -43,6 +68,18 @@ def test_panns_layout(tmp_path: Path) -> None:
     Cnn(PANNS_CNN10).load_state_dict(weights, strict=True)
     assert torch.equal(weights["bn0.weight"], state["bn0.weight"])
     assert torch.equal(weights["conv_block4.conv2.weight"], state["conv_block4.conv2.weight"])
+
+
+def test_cnn14_layout(tmp_path: Path) -> None:
+    state = _cnn14_state()
+    torch.save({"model": state}, tmp_path / "cnn14.pth")
+    weights = panns(tmp_path / "cnn14.pth", PANNS_CNN14)
+    cnn = Cnn(PANNS_CNN14)
+    cnn.load_state_dict(weights, strict=True)
+    assert torch.equal(cnn.state_dict()["conv_block6.conv2.weight"], state["conv_block6.conv2.weight"])
+    assert torch.equal(cnn.state_dict()["bn0.running_var"], state["bn0.running_var"])
+    with pytest.raises(KnownError, match="conv_block5"):
+        panns(tmp_path / "cnn14.pth", PANNS_CNN10)
 
 
 def test_aisfx_layout_with_its_table_of_numpy_integers(tmp_path: Path) -> None:

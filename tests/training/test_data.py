@@ -121,3 +121,12 @@ def test_an_evaluation_is_told_by_its_columns_and_may_lack_files(tmp_path: Path)
     with pytest.raises(KnownError) as caught:
         data.load_queries(tmp_path / "queries.csv", tmp_path)
     assert caught.value.kind == "data_missing"
+
+
+def test_a_subset_is_always_the_same_and_in_order() -> None:
+    items = list(range(100))
+    chosen = data.subset(items, 10)
+    assert chosen == data.subset(items, 10) == sorted(set(chosen))
+    assert len(chosen) == 10
+    assert chosen != items[:10]
+    assert data.subset(items, 0) == data.subset(items, 100) == data.subset(items, 1000) == items

@@ -98,3 +98,29 @@ def test_weights_hash_sees_values_names_and_shapes() -> None:
         {"a": torch.zeros(2), "c": torch.ones(1)},
     ):
         assert features.weights_hash(state) != features.weights_hash(other)
+
+
+def test_only_the_start_of_each_sound(tmp_path: Path) -> None:
+    path = tone(tmp_path / "long.wav", 440, 2.0)
+    whole, start = features.Files([path]), features.Files([path], seconds=0.5)
+    np.testing.assert_array_equal(start.load(0, 44_100), whole.load(0, 44_100)[:22_050])
+    assert start.identity != whole.identity
+
+
+def test_log_mels_are_what_the_front_end_makes(tmp_path: Path, sounds: features.Files) -> None:
+    frontend = LogMel(AISFX)
+    rows = features.log_mels(sounds, frontend, 8, tmp_path / "cache")
+    assert rows.lengths.tolist() == [1 + 44_100 // 1024, 8, 1 + 110_250 // 1024]
+    np.testing.assert_allclose(rows.row(2), frontend([sounds.load(2, 44_100)])[0][0], atol=1e-3)
+
+
+def test_token_numbers_are_those_of_the_encoder(tmp_path: Path) -> None:
+    encoder = TextEncoder.load(text_folder(tmp_path / "text"))
+    tokens = features.Tokens(["a dog barks", "rain"], encoder)
+    batch, lengths = tokens.batch(np.array([1, 0]))
+    assert lengths.tolist() == [3, 5]
+    with torch.inference_mode():
+        wanted, _ = encoder(["rain", "a dog barks"])
+        states = encoder.states(batch.squeeze(2), lengths)
+    torch.testing.assert_close(states[0, :3], wanted[0, :3])
+    torch.testing.assert_close(states[1], wanted[1])

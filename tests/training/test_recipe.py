@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor
 
 from engine.errors import KnownError
 from engine.training.config import TrainConfig
-from engine.training.recipe import DataConfig, EncoderConfig, Recipe, prepare
+from engine.training.encoders import EncoderConfig
+from engine.training.recipe import DataConfig, Recipe, prepare
 from engine.training.scenes import SceneOptions
-from engine.training.train import train
+from engine.training.train import Trainer, train
+from engine.training.validation import vectors
 from tests.training.tiny import cnn_file, text_folder, tone
 
 TRAIN = TrainConfig(dim=16, layers=1, heads=2, feedforward=16, max_epochs=1, batch_size=4)
@@ -84,5 +92,100 @@ def test_missing_fields_and_wrong_weights_are_named(encoders: EncoderConfig, tmp
     table.write_text("file_name,caption\n1.wav,rain\n", encoding="utf-8")
     settings = DataConfig("captioned", table=table, audio=tmp_path, val_table=table, val_audio=tmp_path)
     wrong = EncoderConfig(encoders.weights, encoders.text, "panns", "panns")
-    with pytest.raises(KnownError, match="does not fit panns"):
+    with pytest.raises(KnownError, match="does not fit"):
         prepare(Recipe(settings, wrong), tmp_path / "cache")
+
+
+@pytest.fixture
+def captioned(tmp_path: Path) -> DataConfig:
+    """Four tones with two captions each, which are also the validation set."""
+    lines = ["file_name,caption_1,caption_2"]
+    for index, (first, second) in enumerate([("dog", "bark"), ("cat", "meow"), ("rain", "falls"), ("wind", "thunder")]):
+        tone(tmp_path / f"{index}.wav", 300 * (index + 1), 0.4 + 0.1 * index)
+        lines.append(f"{index}.wav,{first},{second}")
+    table = tmp_path / "table.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    return DataConfig("captioned", table=table, audio=tmp_path, val_table=table, val_audio=tmp_path)
+
+
+def _weights_of(path: Path) -> dict[str, Tensor]:
+    return {name: value.float() for name, value in load_file(path).items()}
+
+
+def test_encoders_are_trained_where_the_recipe_says_so(
+    encoders: EncoderConfig, captioned: DataConfig, tmp_path: Path
+) -> None:
+    recipe = Recipe(captioned, replace(encoders, trainable=("audio", "text")), train=TRAIN)
+    cache, run = tmp_path / "cache", tmp_path / "run"
+    data, validation = prepare(recipe, cache)
+    assert data.frames.width == 96
+    assert data.states.width == 1
+    assert not list(cache.glob("states-*"))
+    train(recipe.train, data, validation, run)
+    assert encoders.weights is not None
+    before, after = _weights_of(encoders.weights), _weights_of(run / "audio.safetensors")
+    assert not torch.equal(before["conv_block1.conv1.weight"], after["conv_block1.conv1.weight"])
+    assert torch.equal(before["conv_block1.bn1.running_mean"], after["conv_block1.bn1.running_mean"])
+    name = "encoder.layer.0.output.dense.weight"
+    words = _weights_of(encoders.text / "model.safetensors"), _weights_of(run / "text" / "model.safetensors")
+    assert not torch.equal(words[0][name], words[1][name])
+    tuned = Recipe(captioned, EncoderConfig(run / "audio.safetensors", run / "text"), train=TRAIN)
+    frozen, _ = prepare(tuned, cache)
+    assert frozen.audio_encoder is None
+    assert frozen.text_encoder is None
+    assert frozen.frames.width == 512
+
+
+@pytest.mark.parametrize("trainable", ["audio", "text"])
+def test_what_is_frozen_is_cached_and_stays(
+    encoders: EncoderConfig, captioned: DataConfig, tmp_path: Path, trainable: Literal["audio", "text"]
+) -> None:
+    recipe = Recipe(captioned, replace(encoders, trainable=(trainable,)), train=TRAIN)
+    data, validation = prepare(recipe, tmp_path / "cache")
+    assert (data.frames.width, data.states.width) == ((96, 16) if trainable == "audio" else (512, 1))
+    train(recipe.train, data, validation, tmp_path / "run")
+    assert (tmp_path / "run" / "audio.safetensors").exists() == (trainable == "audio")
+    assert (tmp_path / "run" / "text").exists() == (trainable == "text")
+
+
+def test_before_training_trained_encoders_give_what_frozen_ones_do(
+    encoders: EncoderConfig, captioned: DataConfig, tmp_path: Path
+) -> None:
+    sets: list[NDArray[np.float32]] = []
+    for trainable in ((), ("audio", "text")):
+        recipe = Recipe(captioned, replace(encoders, trainable=trainable), train=TRAIN)
+        data, validation = prepare(recipe, tmp_path / "cache")
+        model = Trainer(recipe.train, data, validation).model.eval()
+        held_out = validation["val"]
+        audio = vectors(model.audio, held_out.frames, held_out.sounds)
+        sets.append(np.concatenate([audio, vectors(model.text, held_out.states, held_out.captions)]))
+    np.testing.assert_allclose(sets[1], sets[0], atol=0.02)
+
+
+def test_the_dcase_baseline(captioned: DataConfig, tmp_path: Path) -> None:
+    words = tmp_path / "vectors.txt"
+    words.write_text("dog 1 0 0 1\nrain 0 1 0 -1\ncat 0 0 1 1\nwind 1 1 0 0\nmeow 0 1 1 1\n", encoding="utf-8")
+    chosen = EncoderConfig(None, words, "dcase_baseline", "crnn", trainable=("audio",))
+    config = replace(TRAIN, kind="none", losses=("triplet",), keep_norms=False, max_epochs=2)
+    recipe = Recipe(captioned, chosen, train=config)
+    data, validation = prepare(recipe, tmp_path / "cache")
+    result = train(config, data, validation, tmp_path / "run")
+    assert len(result.history) == 2
+    assert result.history[1]["loss_triplet"] > 0.0
+    trained = load_file(tmp_path / "run" / "audio.safetensors")
+    assert trained["recurrent.weight_ih_l0"].shape == (3 * 2, 128)
+    assert trained["norms.1.running_mean"].any()
+    assert not load_file(tmp_path / "run" / "tied.safetensors")
+    with pytest.raises(KnownError, match="one width"):
+        Trainer(config, replace(data, audio_encoder=None), validation)
+
+
+def test_a_subset_of_the_sounds_and_of_their_length(
+    encoders: EncoderConfig, captioned: DataConfig, tmp_path: Path
+) -> None:
+    data, validation = prepare(
+        Recipe(replace(captioned, clips=2, seconds=0.3), encoders, train=TRAIN), tmp_path / "cache"
+    )
+    assert len(data.captions) == 2
+    assert set(data.frames.lengths.tolist()) == {(1 + int(0.3 * 44_100) // 1024) // 8}
+    assert validation["val"].relevant.shape == (8, 4)

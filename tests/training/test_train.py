@@ -18,7 +18,10 @@ from torch import Tensor
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.config import TrainConfig
-from engine.training.train import EvalSet, Trainer, TrainSet, _concatenate, _crop, _drop_tokens, train, vectors
+from engine.training.examples import TrainSet, batch_of
+from engine.training.rows import concatenate, crop, drop_tokens
+from engine.training.train import Trainer, train
+from engine.training.validation import EvalSet, vectors
 
 
 class Memory:
@@ -107,7 +110,7 @@ Problem = tuple[TrainSet, dict[str, EvalSet]]
 def test_every_kind_of_training_learns(problem: Problem, tmp_path: Path, changes: dict[str, Any]) -> None:
     config = replace(CONFIG, max_epochs=15, **changes)
     untrained = Trainer(config, *problem)
-    before = untrained.model.state_dict()
+    before = untrained.model.tied.state_dict()
     result = train(config, *problem, tmp_path)
     assert result.best > 0.75, [line["val"]["map_all"] for line in result.history]
     saved = load_file(tmp_path / "tied.safetensors")
@@ -191,8 +194,7 @@ def test_vectors_do_not_depend_on_the_batch(problem: Problem) -> None:
 
 def test_groups_and_shared_captions_are_positives(problem: Problem) -> None:
     data = replace(problem[0], groups=np.array([0, 0, -1, -1, *range(1, 45)]))
-    trainer = Trainer(CONFIG, data, problem[1])
-    batch = trainer._batch(np.array([0, 1, 2, 3]), np.array([0, 1, 2, 2]), np.random.default_rng(0))
+    batch = batch_of(CONFIG, data, np.array([0, 1, 2, 3]), np.array([0, 1, 2, 2]), np.random.default_rng(0))
     wanted = np.eye(4, dtype=np.bool_)
     wanted[0, 1] = wanted[1, 0] = wanted[2, 3] = wanted[3, 2] = True
     np.testing.assert_array_equal(batch.positives, wanted)
@@ -201,11 +203,11 @@ def test_groups_and_shared_captions_are_positives(problem: Problem) -> None:
 def test_rows_are_chained_cropped_and_thinned_without_padding_in_between() -> None:
     rows = torch.tensor([[[1.0], [2.0], [0.0]], [[3.0], [0.0], [0.0]]])
     lengths = torch.tensor([2, 1])
-    chained, longer = _concatenate(rows, lengths, np.array([1, -1]))
+    chained, longer = concatenate(rows, lengths, np.array([1, -1]))
     assert longer.tolist() == [3, 1]
     assert chained[..., 0].tolist() == [[1.0, 2.0, 3.0], [3.0, 0.0, 0.0]]
-    crops = {tuple(_crop(rows, lengths, 1, np.random.default_rng(seed))[0][0, :, 0].tolist()) for seed in range(20)}
+    crops = {tuple(crop(rows, lengths, 1, np.random.default_rng(seed))[0][0, :, 0].tolist()) for seed in range(20)}
     assert crops == {(1.0,), (2.0,)}
-    thinned, kept = _drop_tokens(rows, lengths, 0.99, np.random.default_rng(0))
+    thinned, kept = drop_tokens(rows, lengths, 0.99, np.random.default_rng(0))
     assert kept.tolist() == [1, 1]
     assert thinned[:, 0, 0].tolist() == [1.0, 3.0]

@@ -1,4 +1,4 @@
-"""CNN10 in both published parametrisations against an independent computation."""
+"""CNN10 in both published parametrisations, and CNN14, against an independent computation."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import correlate2d
 
-from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, Cnn, CnnConfig
+from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, PANNS_CNN14, Cnn, CnnConfig
 
 Array = NDArray[np.float64]
 TINY = {"panns": CnnConfig(16, (3, 4, 5, 6), PANNS_CNN10.pools, "average", True),
-        "aisfx": CnnConfig(16, (3, 4, 5, 6), AISFX_CNN10.pools, "max", False)}  # fmt: skip
+        "aisfx": CnnConfig(16, (3, 4, 5, 6), AISFX_CNN10.pools, "max", False),
+        "cnn14": CnnConfig(32, (2, 3, 3, 3, 4, 5), PANNS_CNN14.pools, "average", True)}  # fmt: skip
 
 
 def _random_cnn(config: CnnConfig) -> Cnn:
@@ -58,18 +59,19 @@ def _reference(cnn: Cnn, log_mel: Array) -> Array:
 @pytest.mark.parametrize("kind", TINY)
 def test_forward_equals_independent_computation(kind: str) -> None:
     cnn = _random_cnn(TINY[kind])
-    log_mel = np.random.default_rng(1).standard_normal((41, 16))
+    log_mel = np.random.default_rng(1).standard_normal((41, cnn.config.n_mels))
     with torch.inference_mode():
         frames, lengths = cnn(torch.from_numpy(log_mel).float()[None], torch.tensor([41]))
     expected = _reference(cnn, log_mel)
     assert frames.shape[1] == lengths[0] == len(expected) == 41 // cnn.config.time_stride
+    assert frames.shape[2] == cnn.width
     np.testing.assert_allclose(frames[0].numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", TINY)
 def test_fused_equals_unfused(kind: str) -> None:
     cnn = _random_cnn(TINY[kind])
-    log_mel, lengths = torch.randn(2, 48, 16), torch.tensor([48, 48])
+    log_mel, lengths = torch.randn(2, 48, cnn.config.n_mels), torch.tensor([48, 48])
     with torch.inference_mode():
         before, _ = cnn(log_mel, lengths)
         after, _ = cnn.fuse()(log_mel, lengths)
@@ -79,8 +81,8 @@ def test_fused_equals_unfused(kind: str) -> None:
 @pytest.mark.parametrize("kind", TINY)
 def test_padded_batch_equals_single_runs(kind: str) -> None:
     cnn = _random_cnn(TINY[kind])
-    lengths = torch.tensor([61, 16, 33, 47])
-    log_mel = torch.randn(4, 61, 16)
+    lengths = torch.tensor([99, 32, 33, 77])
+    log_mel = torch.randn(4, 99, cnn.config.n_mels)
     with torch.inference_mode():
         batch, valid = cnn(log_mel, lengths)
         for row, length in enumerate(lengths.tolist()):
@@ -89,11 +91,13 @@ def test_padded_batch_equals_single_runs(kind: str) -> None:
             torch.testing.assert_close(batch[row, : frames[0]], alone[0], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("config", "stride"), [(PANNS_CNN10, 16), (AISFX_CNN10, 8)])
-def test_published_shapes(config: CnnConfig, stride: int) -> None:
+@pytest.mark.parametrize(
+    ("config", "stride", "width"), [(PANNS_CNN10, 16, 512), (AISFX_CNN10, 8, 512), (PANNS_CNN14, 32, 2048)]
+)
+def test_published_shapes(config: CnnConfig, stride: int, width: int) -> None:
     cnn = Cnn(config).eval()
     with torch.inference_mode():
         frames, lengths = cnn(torch.zeros(1, 100, config.n_mels), torch.tensor([100]))
     assert config.time_stride == stride
-    assert frames.shape == (1, 100 // stride, 512)
+    assert frames.shape == (1, 100 // stride, width)
     assert lengths.tolist() == [100 // stride]

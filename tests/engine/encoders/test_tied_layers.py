@@ -55,3 +55,12 @@ def test_the_papers_sizes() -> None:
         config = TiedConfig(audio_dim=512, text_dim=384, dim=dim, layers=layers)
         assert len(TiedLayers(config).layers) == layers
         assert TiedLayers(config).audio(torch.randn(1, 3, 512), torch.tensor([3])).shape == (1, dim)
+
+
+def test_without_layers_states_are_pooled_as_they_are() -> None:
+    tied = TiedLayers(TiedConfig(audio_dim=8, text_dim=8, dim=8, kind="none"))
+    assert not list(tied.parameters())
+    x, lengths = torch.randn(2, 6, 8), torch.tensor([6, 2])
+    wanted = torch.stack([x[0].mean(dim=0), x[1, :2].mean(dim=0)])
+    torch.testing.assert_close(tied.audio(x, lengths), wanted / wanted.norm(dim=1, keepdim=True))
+    torch.testing.assert_close(tied.text(x, lengths), tied.audio(x, lengths))

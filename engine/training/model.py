@@ -1,0 +1,78 @@
+"""Tied layers together with the encoders that are trained beneath them."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from engine.encoders.tied_layers import TiedLayers
+from engine.training.config import TrainConfig
+from engine.training.examples import TrainSet
+
+
+class RetrievalModel(nn.Module):
+    """What training changes: the tied layers and, where they are not frozen, copies of the encoders.
+
+    A frozen encoder is None here, and its outputs are what comes in.
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainSet) -> None:
+        super().__init__()
+        self.tied = TiedLayers(config.tied(*data.widths))
+        self.audio_encoder = copy.deepcopy(data.audio_encoder)
+        self.text_encoder = copy.deepcopy(data.text_encoder)
+        self._config = config
+
+    def audio(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Audio or log-mel frames (batch, time, width), valid ones (batch,) -> unit vectors (batch, dim)."""
+        if self.audio_encoder is not None:
+            with self._autocast():
+                rows, lengths = self.audio_encoder(rows, lengths)
+        return self.tied.audio(rows.float(), lengths)
+
+    def text(self, rows: Tensor, lengths: Tensor) -> Tensor:
+        """Token states, or numbers (batch, tokens, 1), valid ones (batch,) -> unit vectors (batch, dim)."""
+        if self.text_encoder is not None:
+            with self._autocast():
+                rows = self.text_encoder.states(rows.squeeze(2), lengths)
+        return self.tied.text(rows.float(), lengths)
+
+    def train(self, mode: bool = True) -> RetrievalModel:
+        """Training or evaluation mode; a published audio encoder's batch norms keep to what they know."""
+        super().train(mode)
+        if self.audio_encoder is not None and self._config.keep_norms:
+            for module in self.audio_encoder.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+        return self
+
+    def encoder_parameters(self) -> list[nn.Parameter]:
+        """Those of the encoders."""
+        return [value for name, value in self.named_parameters() if not name.startswith("tied.")]
+
+    def follow(self, model: RetrievalModel, keep: float) -> None:
+        """Move the weights towards those of ``model``, by all but the share ``keep`` of the way."""
+        for kept, new in zip(self.parameters(), model.parameters(), strict=True):
+            kept.lerp_(new, 1.0 - keep)
+        for held, current in zip(self.buffers(), model.buffers(), strict=True):
+            held.copy_(current)
+
+    def save(self, state: dict[str, Tensor], folder: Path) -> None:
+        """Write these weights: ``tied.safetensors``; of trained encoders also ``audio.safetensors`` and ``text/``."""
+        self.load_state_dict(state)
+        save_file(_contiguous(self.tied), folder / "tied.safetensors")
+        if self.audio_encoder is not None:
+            save_file(_contiguous(self.audio_encoder), folder / "audio.safetensors")
+        if self.text_encoder is not None:
+            self.text_encoder.save(folder / "text")
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._config.reduced_precision)
+
+
+def _contiguous(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().contiguous() for name, value in module.state_dict().items()}
