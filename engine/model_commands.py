@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,27 +94,28 @@ def train(
     folder = output or RUNS / (path.stem if seed is None else f"{path.stem}-seed{seed}")
     if fresh:
         _forget(folder / name for name in ("checkpoint.pt", "config.json", "history.jsonl", *RESULTS))
-    with phases() as shown, _stoppable():
-        shown.say(f"Preparing sounds and captions (cached in {cache})")
-        data, validation = prepare(recipe, cache, shown.show)
-        captions = sum(len(rows) for rows in data.captions)
-        sets = ", ".join(f"{name} ({len(each.captions)} captions)" for name, each in validation.items())
-        shown.say(
-            f"Training on {sum(map(bool, map(len, data.captions)))} sounds with {captions} captions into {folder}"
-        )
-        shown.say(f"Validating on {len(next(iter(validation.values())).sounds)} sounds: {sets}")
-        result = run_training(recipe.train, data, validation, folder, _Epochs(recipe, folder, shown).show)
-    _plot(result.history, folder / "history.png")
-    metrics = " and ".join(recipe.train.metrics)
-    console.write(f"Best after epoch {result.epoch} of {len(result.history)}: {metrics} {result.best:.4f}")
-    try:
-        known = about(path, path.stem, str(recipe.encoders.weights))
-        pack = pack_run(recipe, folder, path.stem, known, folder / "pack", cache)
-    except KnownError as error:
-        if error.kind != "pack_unsupported":
-            raise
-        console.note(f"warning: {error}")
-        return
+    with _working(folder):
+        with phases() as shown:
+            shown.say(f"Preparing sounds and captions (cached in {cache})")
+            data, validation = prepare(recipe, cache, shown.show)
+            captions = sum(len(rows) for rows in data.captions)
+            sets = ", ".join(f"{name} ({len(each.captions)} captions)" for name, each in validation.items())
+            shown.say(
+                f"Training on {sum(map(bool, map(len, data.captions)))} sounds with {captions} captions into {folder}"
+            )
+            shown.say(f"Validating on {len(next(iter(validation.values())).sounds)} sounds: {sets}")
+            result = run_training(recipe.train, data, validation, folder, _Epochs(recipe, folder, shown).show)
+        _plot(result.history, folder / "history.png")
+        metrics = " and ".join(recipe.train.metrics)
+        console.write(f"Best after epoch {result.epoch} of {len(result.history)}: {metrics} {result.best:.4f}")
+        try:
+            known = about(path, path.stem, str(recipe.encoders.weights))
+            pack = pack_run(recipe, folder, path.stem, known, folder / "pack", cache)
+        except KnownError as error:
+            if error.kind != "pack_unsupported":
+                raise
+            console.note(f"warning: {error}")
+            return
     console.write(f"Pack      {pack.folder} ({pack.pack_hash[:12]})")
     console.write(f"Use it    foundsound packs use {pack.folder}")
 
@@ -196,7 +196,7 @@ def distil(
     clips = load_manifest(settings.table, settings.split)
     root = settings.table.parent
     names = [clip.path.relative_to(root).as_posix() for clip in clips]
-    with phases() as shown, _stoppable():
+    with _working(target.parent), phases() as shown:
         shown.say(f"Decoding {len(names)} sounds (cached in {cache})")
         audio = AudioCache.build(
             cache / f"distil-{path.stem}",
@@ -243,32 +243,24 @@ def read_recipe(path: Path) -> Recipe:
 
 
 class _Epochs:
-    """Tells of each epoch: losses, the figure that decides, whether it is the best so far."""
+    """Tells of each epoch: its losses and the figures that decide."""
 
     def __init__(self, recipe: Recipe, folder: Path, shown: Phases) -> None:
         self._metrics = recipe.train.metrics
         self._epochs = recipe.train.max_epochs
         self._shown = shown
-        history = folder / "history.jsonl"
-        lines = history.read_text(encoding="utf-8").splitlines() if history.is_file() else []
-        self._best = max((self._figure(json.loads(line)) for line in lines), default=float("-inf"))
-        if lines:
-            shown.say(f"Going on after epoch {len(lines)}, best figure {self._best:.4f}")
+        if (folder / "checkpoint.pt").exists():
+            shown.say(f"Going on with {folder}")
 
     def show(self, line: Mapping[str, Any]) -> None:
-        figure = self._figure(line)
         losses = ", ".join(
             f"{name.removeprefix('loss_')} {value:.3f}" for name, value in line.items() if name.startswith("loss_")
         )
-        best = " (best)" if figure > self._best else ""
-        self._best = max(self._best, figure)
-        detail = f"{losses}; {' + '.join(self._metrics)} {figure:.4f}{best}"
+        figures = ", ".join(
+            f"{metric} {line[metric.split('.')[0]][metric.split('.')[1]]:.4f}" for metric in self._metrics
+        )
         self._shown.show("Epochs", line["epoch"], self._epochs)
-        self._shown.say(f"epoch {line['epoch']}: {detail}")
-
-    def _figure(self, line: Mapping[str, Any]) -> float:
-        wanted = [metric.split(".") for metric in self._metrics]
-        return sum(float(line[name][measure]) for name, measure in wanted) / len(wanted)
+        self._shown.say(f"epoch {line['epoch']}: {losses}; {figures}")
 
 
 def _figures(found: Evaluation, many: bool) -> dict[str, float | int]:
@@ -309,9 +301,16 @@ def _forget(paths: Iterable[Path]) -> None:
 
 
 @contextmanager
-def _stoppable() -> Iterator[None]:
+def _working(folder: Path) -> Iterator[None]:
+    """Ctrl+C and files that cannot be read or written are no bugs."""
     try:
         yield
     except KeyboardInterrupt:
         console.note("Stopped. The same command goes on from the last checkpoint.")
         raise typer.Exit(130) from None
+    except OSError as error:
+        raise KnownError(
+            "training_file_failed",
+            f"{error.filename or folder} cannot be used: {error.strerror or error}.",
+            "Check the path, its rights and the room on its disk.",
+        ) from error

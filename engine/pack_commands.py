@@ -78,9 +78,8 @@ def verify(
 def use(pack: PackName) -> None:
     """Make a pack the one that the app and the command line use; “default” is the shipped one."""
     chosen = use_pack(pack)
-    console.write(
-        f"In use: {chosen.pack_id} ({chosen.pack_hash[:12]}). Libraries indexed with another are indexed anew."
-    )
+    console.write(f"In use: {chosen.pack_id} ({chosen.pack_hash[:12]})")
+    console.note("Sounds that another pack has indexed must be indexed again: foundsound index")
 
 
 @packs.command()

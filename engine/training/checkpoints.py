@@ -60,14 +60,28 @@ def converted(path: Path, config: CnnConfig) -> dict[str, Tensor]:
     Raises:
         KnownError: As :func:`panns`.
     """
-    try:
-        state = {name: value.float() for name, value in load_file(path).items() if not name.startswith("frontend.")}
-    except Exception as error:  # safetensors raises its own bare Exception type
-        raise KnownError(
-            "checkpoint_unreadable", f"{path} cannot be read: {error}.", "Name a safetensors file."
-        ) from error
+    state = {name: value.float() for name, value in tensors(path).items() if not name.startswith("frontend.")}
     counters = {name: value for name, value in Cnn(config).state_dict().items() if name.endswith("num_batches_tracked")}
     return _checked(path, {**counters, **state}, config)
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """What a safetensors file holds; KnownError ``checkpoint_unreadable`` when it is missing or damaged."""
+    try:
+        return load_file(path)
+    except Exception as error:  # safetensors raises its own bare Exception type
+        raise KnownError(
+            "checkpoint_unreadable", f"{path} cannot be read: {error}.", "Name a whole safetensors file."
+        ) from error
+
+
+def resumable(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """The state that a stopped run left; KnownError ``checkpoint_unreadable`` when it is damaged."""
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except Exception as error:  # unpickling fails in many ways
+        raise KnownError("checkpoint_unreadable", f"{path} is damaged.", "Start over with --fresh.") from error
+    return state
 
 
 READERS: dict[str, Callable[[Path, CnnConfig], dict[str, Tensor]]] = {"panns": panns, "aisfx": aisfx}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import soxr
@@ -31,6 +31,7 @@ from engine.encoders.frontend import LogMel
 from engine.errors import KnownError
 from engine.training import augment
 from engine.training.audio_cache import AudioCache
+from engine.training.checkpoints import resumable
 
 log = logging.getLogger(__name__)
 
@@ -156,8 +157,8 @@ def distil(
         progress: Called every 20 steps.
 
     Raises:
-        KnownError: ``config_changed`` when the checkpoint is of another configuration, ``distil_diverged`` when the
-            loss is no number any more.
+        KnownError: ``config_changed`` when the checkpoint is of another configuration, ``checkpoint_unreadable`` when
+            it is damaged, ``distil_diverged`` when the loss is no number any more.
     """
     torch.manual_seed(config.seed)
     _, teacher_frames, probabilities = next(iter(Scenes(cache, config, 0)))
@@ -257,7 +258,7 @@ class _Run:
         checkpoint = self._beside(".checkpoint.pt")
         if not checkpoint.exists():
             return
-        state: dict[str, Any] = torch.load(checkpoint, map_location=self.device, weights_only=True)
+        state = resumable(checkpoint, self.device)
         if state.get("settings") != self._settings:
             raise KnownError(
                 "config_changed",

@@ -7,8 +7,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from engine.encoders.encoder import Encoder
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
@@ -71,7 +69,7 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
         cnn=shape,
         cnn_weights=checkpoints.converted(audio, shape),
         tied=trained.tied(shape.widths[-1], TextEncoder.load(text).width),
-        tied_weights=load_file(weights),
+        tied_weights=checkpoints.tensors(weights),
         text_folder=text,
         about={**about, "trained": {"seed": trained.seed, "epochs": _epochs(run)}},
         max_tokens=encoders.max_tokens,
