@@ -139,7 +139,7 @@ class _Builder:
         if recipe.scenes is not None:
             sources = [clips[index] for index in learned]
             names = [str(clip.path.relative_to(table.parent)) for clip in sources]
-            audio = AudioCache.build(self.cache / "audio", table.parent, names, 44_100)
+            audio = AudioCache.build(self.cache / "audio", table.parent, names, 44_100, self._progress("decoding"))
             scenes = Scenes(audio, weights[learned], recipe.scenes)
             sounds.append(scenes)
             captions += [self._write_scene(writer, sources, scenes, book, index) for index in range(len(scenes))]
@@ -175,7 +175,7 @@ class _Builder:
         states = self._states(book)
         frames = self._frames([*sounds, self._files(wanted.files)])
         places = len(clips) + np.arange(len(wanted.files))
-        validation = {"val": EvalSet(frames, states, places, rows, relevance(wanted))}
+        validation = {"val": EvalSet(frames, states, places, rows, wanted.mask())}
         groups = np.full(len(clips), -1, dtype=np.int64)
         ones = np.ones(len(clips))
         return self._learned(TrainSet(frames, states, captions, groups, ones, tag_logits)), validation
@@ -234,7 +234,7 @@ class _Builder:
         result = {}
         for name, each in found.items():
             order = [each.files.index(path) for path in files]
-            result[name] = (book.add(each.captions), relevance(each)[:, order])
+            result[name] = (book.add(each.captions), each.mask()[:, order])
         return result
 
     def _teach(self, sounds: Sequence[features.Sounds]) -> tuple[list[str], NDArray[np.float32] | None]:
@@ -274,14 +274,6 @@ class _Builder:
     def _progress(self, what: str) -> features.Progress | None:
         report = self.report
         return None if report is None else lambda done, total: report(what, done, total)
-
-
-def relevance(queries: data.RetrievalSet) -> NDArray[np.bool_]:
-    """(captions, files) mask of the files that each caption describes."""
-    mask = np.zeros((len(queries.captions), len(queries.files)), dtype=np.bool_)
-    for row, columns in zip(mask, queries.relevant, strict=True):
-        row[list(columns)] = True
-    return mask
 
 
 def default_queries() -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from engine.__main__ import main
@@ -78,7 +79,7 @@ def config(tmp_path: Path, encoders: Json) -> Json:
     for split in ("development", "validation"):
         _clotho(tmp_path / "clotho", split)
     layers = {"dim": 16, "layers": 1, "heads": 2, "feedforward": 16, "max_epochs": 2, "batch_size": 8}
-    return {"data": {"kind": "clotho", "audio": "clotho"}, "encoders": encoders, "train": layers}
+    return {"data": {"kind": "clotho", "audio": "clotho"}, "encoders": dict(encoders), "train": layers}
 
 
 def _write(config: Json, name: str = "mine.json") -> str:
@@ -158,6 +159,26 @@ def test_unreadable_configs_and_weights(cli: Cli, config: Json, tmp_path: Path) 
     config["encoders"] = {**config["encoders"], "weights": "weights.safetensors"}
     assert "weights.safetensors" in cli.refused("train", "--config", _write(config))
     assert "data.audio is data" in cli.refused("train", "--config", "clotho-paper.json"), "a shipped one, found by name"
+
+
+def test_a_crnn_is_trained_but_goes_into_no_pack(cli: Cli, config: Json) -> None:
+    config["encoders"] |= {"weights": None, "cnn": "crnn", "frontend": "dcase_baseline", "trainable": ["audio"]}
+    config["train"] |= {"kind": "none", "max_epochs": 1, "losses": ["triplet"]}
+    assert "Best after epoch 1" in cli("train", "--config", _write(config), "--output", "run")
+    assert "warning: The CRNN of the DCASE 2022 baseline cannot go into a pack" in cli.err
+    assert load_file("run/audio.safetensors")
+    assert not Path("run", "pack").exists()
+
+
+def test_trained_encoders_go_into_the_pack(cli: Cli, config: Json) -> None:
+    config["encoders"] |= {"trainable": ["audio", "text"]}
+    config["train"] |= {"max_epochs": 1}
+    cli("train", "--config", _write(config), "--output", "run")
+    for name in ("audio", "text/model"):
+        packed, kept = load_file(f"run/pack/{name}.safetensors"), load_file(f"run/{name}.safetensors")
+        shared = set(packed) & set(kept)
+        assert len(shared) > 10
+        assert all(torch.equal(packed[each], kept[each].half()) for each in shared)
 
 
 def test_packs_build_from_a_finished_run(cli: Cli, config: Json) -> None:
