@@ -5,6 +5,7 @@
 #   make demo        the command-line demo on the bundled sounds
 #   make lint types contracts
 #   make bench       speed and memory, printed
+#   make paper-tables  docs/paper-tables.md: the paper's comparisons on our sounds (hours; needs data/sounds)
 #   make clean       remove what the set-up and the tests made
 #
 # Options: PYTHON=python3.12 (3.11 or newer), TORCH_INDEX=URL (a package index to take PyTorch from; see README.md),
@@ -17,7 +18,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo lint types contracts bench clean setup
+.PHONY: help run test demo lint types contracts bench paper-tables clean setup
 
 help:
 	@sed -n 's/^#  *make /make /p' Makefile
@@ -48,6 +49,9 @@ contracts: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench $(ARGS)
+
+paper-tables: setup
+	$(BIN)/python -m engine.training.paper_tables $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

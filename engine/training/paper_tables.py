@@ -172,7 +172,7 @@ def _line(cells: Sequence[str]) -> str:
 def _spread(values: Sequence[float]) -> str:
     if not values:
         return "not run"
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) if len(values) > 1 else 0.0:.3f}"
+    return f"{np.mean(values):.3f}" + (f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else "")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
