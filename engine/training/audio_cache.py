@@ -12,14 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decode import Block, DecodeOptions, decode
-from engine.errors import KnownError
+from engine.training.decoding import load_mono
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
 
-BLOCK_S = 30.0
 FILES_AHEAD = 16
 
 
@@ -66,9 +64,8 @@ class AudioCache:
             index.unlink()  # an interrupted build must not leave the old index beside new samples
         folder.mkdir(parents=True, exist_ok=True)
         offsets = [0]
-        options = DecodeOptions(sample_rate_hz, round(BLOCK_S * sample_rate_hz))
         with (folder / "audio.i16").open("wb") as out, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for mono in _ahead(pool, lambda file: load_mono(root / file, options), files):
+            for mono in _ahead(pool, lambda file: load_mono(root / file, sample_rate_hz), files):
                 loudest = max(float(np.abs(mono).max(initial=0.0)), 1e-9)
                 out.write((mono / loudest * 32767.0).astype(np.int16).tobytes())
                 offsets.append(offsets[-1] + len(mono))
@@ -79,23 +76,6 @@ class AudioCache:
         partial.write_text(json.dumps(data), encoding="utf-8")
         partial.replace(index)
         return cls(folder)
-
-
-def load_mono(path: Path, options: DecodeOptions) -> Waveform:
-    """A whole sound as the app decodes it: mono float32 (samples,); a silent one too.
-
-    Raises:
-        KnownError: As :func:`engine.decode.decode`, but not for silence.
-    """
-    blocks: list[Waveform] = []
-    try:
-        for part in decode(path, options):
-            if isinstance(part, Block):
-                blocks.append(part.waveform)  # noqa: PERF401 - what came before silence is found out is kept
-    except KnownError as error:
-        if error.kind != "sound_silent":
-            raise
-    return np.concatenate(blocks) if blocks else np.zeros(1, np.float32)
 
 
 def _ahead(pool: ThreadPoolExecutor, load: Callable[[str], Waveform], files: Sequence[str]) -> Iterator[Waveform]:

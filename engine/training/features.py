@@ -14,11 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 import numpy as np
-import soundfile
-import soxr
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -29,6 +27,7 @@ from engine.encoders.crnn import Crnn
 from engine.encoders.frontend import LogMel
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
+from engine.training.decoding import load_mono
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -133,22 +132,6 @@ class Files:
         return sound[: round(self._seconds * sample_rate_hz)] if self._seconds else sound
 
 
-def load_mono(path: Path, sample_rate_hz: int) -> Waveform:
-    """A sound as mono float32 (samples,), resampled; samples that are not finite become 0.
-
-    Raises:
-        KnownError: ``sound_unreadable`` when the file cannot be decoded.
-    """
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise KnownError(
-            "sound_unreadable", f"{path} cannot be decoded: {error}.", "Remove it from the data or replace it."
-        ) from error
-    mono = np.nan_to_num(samples.mean(axis=1), nan=0.0, posinf=0.0, neginf=0.0)
-    return cast(Waveform, soxr.resample(mono, rate, sample_rate_hz) if rate != sample_rate_hz else mono)
-
-
 def cnn_frames(
     sounds: Sounds, frontend: LogMel, cnn: Cnn | Crnn, cache: Path, progress: Progress | None = None
 ) -> Ragged:
@@ -157,7 +140,7 @@ def cnn_frames(
     A sound shorter than one output frame is padded with silence to one frame.
 
     Raises:
-        KnownError: ``sound_unreadable`` when a file cannot be decoded.
+        KnownError: As :func:`engine.decode.decode`, when a file cannot be decoded.
     """
     shortest = (cnn.config.time_stride - 1) * frontend.config.hop
 
