@@ -21,12 +21,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from engine.errors import KnownError
 from engine.training.config import parse_config
+from engine.training.model import RetrievalModel
 from engine.training.recipe import Recipe, prepare
 from engine.training.stand_ins import make_stand_ins
 from engine.training.train import train
+from engine.training.validation import vectors
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +127,10 @@ def run_row(table: Table, row: Row, seed: int, cache: Path) -> dict[str, Any]:
         recipe.train, data, validation, cache / "runs" / f"{row.key}-{seed}", lambda line: log.info("%s", line)
     )
     best = result.history[result.epoch - 1]
+    seconds = round(time.monotonic() - started)
+    model = RetrievalModel(recipe.train, data).eval()
+    model.load_state_dict(result.state)
+    sounds = validation[SETS[0]]
     return {
         "table": table.name,
         "row": row.name,
@@ -131,19 +138,39 @@ def run_row(table: Table, row: Row, seed: int, cache: Path) -> dict[str, Any]:
         "recipe": row.key,
         "epochs": len(result.history),
         "best_epoch": result.epoch,
-        "seconds": round(time.monotonic() - started),
+        "seconds": seconds,
+        "rank": round(effective_rank(vectors(model.audio, sounds.frames, sounds.sounds)), 1),
         "metrics": {name: {measure: best[name][measure] for measure in MEASURES} for name in SETS},
     }
 
 
+def effective_rank(rows: NDArray[np.float32]) -> float:
+    """Of how many dimensions vectors (n, d) make use: exp of the entropy of the variances along their main axes.
+
+    1 where all lie on a line, d where they scatter alike in all directions.
+    """
+    variances = np.square(np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False))
+    shares = variances[variances > 0.0] / variances.sum()
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
 def as_markdown(table: Table, results: Results) -> str:
     """The table in Markdown: mean ± standard deviation over the seeds, then what was published."""
-    head = ["", *MEASURES.values(), "names: mAP@10", "s per run", "Clotho, published: R@1 / R@5 / R@10 / mAP@10"]
+    head = [
+        "",
+        *MEASURES.values(),
+        "names: mAP@10",
+        "dimensions used",
+        "s per run",
+        "Clotho, published: R@1 / R@5 / R@10 / mAP@10",
+    ]
     lines = [_line(head), _line(["---"] * len(head))]
     for row in table.rows:
         runs = results.of(row)
         cells = [_spread([run["metrics"][SETS[0]][measure] for run in runs]) for measure in MEASURES]
         cells.append(_spread([run["metrics"]["names"]["map_at_10"] for run in runs]))
+        ranks = [run["rank"] for run in runs if "rank" in run]
+        cells.append(f"{np.mean(ranks):.1f}" if ranks else "–")
         seconds = f"{np.mean([run['seconds'] for run in runs]):.0f}" if runs else "–"
         published = " / ".join(f"{row.clotho[measure]:.2f}" for measure in MEASURES if measure in row.clotho) or "–"
         few = "" if len(runs) in (0, len(SEEDS)) else f" ({len(runs)} of {len(SEEDS)} seeds)"

@@ -6,12 +6,23 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.errors import KnownError
 from engine.training import paper_tables
 from engine.training.config import parse_config
-from engine.training.paper_tables import MEASURES, Results, Row, Table, as_markdown, fill, load_table, merged
+from engine.training.paper_tables import (
+    MEASURES,
+    Results,
+    Row,
+    Table,
+    as_markdown,
+    effective_rank,
+    fill,
+    load_table,
+    merged,
+)
 from engine.training.recipe import Recipe
 from tests.training.tiny import cnn_file, text_folder, tone
 
@@ -42,7 +53,7 @@ def test_a_wrong_row_is_named(tmp_path: Path) -> None:
 
 def _run(row: Row, seed: int, value: float) -> dict[str, Any]:
     figures = dict.fromkeys(MEASURES, value)
-    kept = {"table": "t", "row": row.name, "seed": seed, "recipe": row.key, "seconds": 10}
+    kept = {"table": "t", "row": row.name, "seed": seed, "recipe": row.key, "seconds": 10, "rank": 4.0}
     return {**kept, "metrics": {"queries": figures, "names": figures}}
 
 
@@ -55,10 +66,16 @@ def test_figures_are_kept_once_a_seed_and_shown_as_mean_and_deviation(tmp_path: 
     assert [run["seed"] for run in results.of(first)] == [0, 1, 2]
     results.add(_run(second, 0, 0.5))
     lines = as_markdown(Table("t", (first, second)), results).splitlines()
-    assert lines[2] == "| first |" + " 0.200 ± 0.100 |" * 5 + " 10 | 0.03 / 0.07 |"
+    assert lines[2] == "| first |" + " 0.200 ± 0.100 |" * 5 + " 4.0 | 10 | 0.03 / 0.07 |"
     assert lines[3].startswith("| second (1 of 3 seeds) | 0.500 |")
     changed = Row("second", {"train": {"dim": 2}}, {}, tmp_path)
     assert "not run" in as_markdown(Table("t", (changed,)), results)
+
+
+def test_effective_rank() -> None:
+    line = np.arange(4.0, dtype=np.float32)[:, None] * np.array([[1.0, 2.0, 0.0]], np.float32)
+    assert effective_rank(line) == pytest.approx(1.0, abs=1e-3)
+    assert effective_rank(np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32)) == pytest.approx(3.0)
 
 
 def test_tables_take_the_place_of_their_markers_and_of_nothing_else() -> None:
