@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -15,6 +16,17 @@ from desktop.theme import Theme
 from engine.errors import KnownError
 
 MARGIN_PX = 12
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """What can be used of what is dragged: folders, or else the one file."""
+
+    folders: tuple[Path, ...] = ()
+    sound: Path | None = None
+
+
+NOTHING = _Offer()
 
 
 class DropTarget(QObject):
@@ -34,44 +46,52 @@ class DropTarget(QObject):
         super().__init__(window)
         self.takes_folders = True
         self.overlay = _Overlay(window, theme)
+        self._offer = NOTHING  # from DragEnter on: asking the disk at every move would hold up the UI thread
         window.setAcceptDrops(True)
         window.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Take what can be used, and leave the rest."""
         if event.type() == QEvent.Type.DragLeave:
-            self.overlay.hide()
+            self._end_drag()
         elif isinstance(event, QDropEvent):
-            return self._drag(event)
+            self._drag(event)
+            return True
         return super().eventFilter(watched, event)
 
-    def _drag(self, event: QDropEvent) -> bool:
-        folders, sound = self._useful(event)
-        if not folders and sound is None:
+    def _drag(self, event: QDropEvent) -> None:
+        if event.type() == QEvent.Type.DragEnter:
+            self._offer = self._useful(event)
+        offer = self._offer
+        if event.type() == QEvent.Type.Drop:
+            self._end_drag()
+        if offer == NOTHING:
             event.ignore()
-            return True
+            return
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
         if event.type() == QEvent.Type.DragEnter:
-            self.overlay.cover("Drop to add to the library" if folders else "Drop to find sounds like this one")
+            self.overlay.cover("Drop to add to the library" if offer.folders else "Drop to find sounds like this one")
         elif event.type() == QEvent.Type.Drop:
-            self.overlay.hide()
-            if named := self._named(folders):
+            if named := self._named(offer.folders):
                 self.folders_dropped.emit(named)
-            elif sound is not None and self._named([sound]):
-                self.sound_dropped.emit(sound)
-        return True
+            elif offer.sound is not None and self._named([offer.sound]):
+                self.sound_dropped.emit(offer.sound)
 
-    def _useful(self, event: QDropEvent) -> tuple[tuple[Path, ...], Path | None]:
-        """The folders among what is dragged, or else the one file. Nothing of what comes from this app itself."""
+    def _end_drag(self) -> None:
+        self.overlay.hide()
+        self._offer = NOTHING
+
+    def _useful(self, event: QDropEvent) -> _Offer:
+        """What of a drag can be used; nothing of what comes from this app itself."""
         if event.source() is not None:
-            return (), None
+            return NOTHING
         # os.path's questions, unlike pathlib's, are answered for every path, also for one that is too long to exist
         paths = [_local_path(url) for url in event.mimeData().urls() if url.isLocalFile()]
         folders = _outermost(path for path in paths if os.path.isdir(path))  # noqa: PTH112
         if folders:
-            return (folders if self.takes_folders else ()), None
-        return (), paths[0] if len(paths) == 1 and os.path.isfile(paths[0]) else None  # noqa: PTH113
+            return _Offer(folders=folders) if self.takes_folders else NOTHING
+        return _Offer(sound=paths[0]) if len(paths) == 1 and os.path.isfile(paths[0]) else NOTHING  # noqa: PTH113
 
     def _named(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Those whose names are text; the others are refused."""

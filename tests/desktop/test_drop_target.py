@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes
 
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -158,6 +158,49 @@ def test_leaving_takes_the_hint_away(window: QWidget, target: DropTarget, folder
     drag(window, mime(folder))
     QApplication.sendEvent(window, QDragLeaveEvent())
     assert not target.overlay.isVisible()
+
+
+def test_the_hint_goes_away_when_what_was_dragged_is_gone_at_the_drop(
+    window: QWidget, target: DropTarget, folder: Path
+) -> None:
+    data = mime(folder / "a.wav")
+    assert drag(window, data)
+    (folder / "a.wav").unlink()
+    QApplication.sendEvent(window, QDropEvent(QPointF(5, 5), COPY, data, LEFT, NONE))
+    assert not target.overlay.isVisible()
+
+
+def test_the_disk_is_asked_when_a_drag_enters_and_not_at_each_move(
+    window: QWidget, target: DropTarget, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped: list[tuple[Path, ...]] = []
+    target.folders_dropped.connect(dropped.append)
+    asked: list[Path] = []
+    is_folder = os.path.isdir
+
+    def ask(path: Path) -> bool:
+        asked.append(path)
+        return is_folder(path)
+
+    monkeypatch.setattr(os.path, "isdir", ask)
+    data = mime(folder)
+    assert drag(window, data)
+    for _ in range(3):
+        move = QDragMoveEvent(QPoint(6, 6), COPY, data, LEFT, NONE)
+        QApplication.sendEvent(window, move)
+        assert move.isAccepted()
+    QApplication.sendEvent(window, QDropEvent(QPointF(5, 5), COPY, data, LEFT, NONE))
+    assert asked == [folder]
+    assert dropped == [(folder,)]
+
+
+def test_a_drag_that_left_offers_nothing_to_the_next_one(window: QWidget, target: DropTarget, folder: Path) -> None:
+    dropped: list[object] = []
+    target.folders_dropped.connect(dropped.append)
+    assert drag(window, mime(folder))
+    QApplication.sendEvent(window, QDragLeaveEvent())
+    assert not drop(window, mime(folder / "gone.wav"))
+    assert dropped == []
 
 
 def test_rows_dragged_from_the_app_itself_are_not_taken(
