@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 RUNS = Path("data", "runs")
 CACHE = Path("data", "cache")
 RESULTS = ("tied.safetensors", "audio.safetensors", "text", "history.png", "pack")
+CONFIG, PROGRESS = "config.json", ("history.jsonl", "checkpoint.pt")
 SHOWN_FAILURES = 5
 
 ConfigFile = Annotated[
@@ -92,9 +94,10 @@ def train(
     if seed is not None:
         recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, seed=seed))
     folder = output or RUNS / (path.stem if seed is None else f"{path.stem}-seed{seed}")
-    if fresh:
-        _forget(folder / name for name in ("checkpoint.pt", "config.json", "history.jsonl", *RESULTS))
     with _working(folder):
+        if fresh:
+            is_run = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in PROGRESS)
+            _forget([folder / name for name in (*RESULTS, *PROGRESS, CONFIG)], is_run)
         with phases() as shown:
             shown.say(f"Preparing sounds and captions (cached in {cache})")
             data, validation = prepare(recipe, cache, shown.show)
@@ -134,10 +137,10 @@ def evaluate(
     from engine.training.data import load_evaluation
     from engine.training.evaluate import evaluate as run_evaluation
 
-    wanted = load_evaluation(captions, audio)
-    chosen = find_pack(pack)
-    encoder = Encoder.load(chosen)
-    with phases() as shown:
+    with _working(audio, "Stopped."), phases() as shown:
+        wanted = load_evaluation(captions, audio)
+        chosen = find_pack(pack)
+        encoder = Encoder.load(chosen)
         found = run_evaluation(wanted, encoder, lambda done, total: shown.show("Sounds", done, total))
     _warn_of_lost(found, len(wanted.files))
     many = any(len(relevant) > 1 for relevant in wanted.relevant)
@@ -175,7 +178,6 @@ def distil(
     """Distil a tagging teacher into a CNN, the audio encoder of a pack."""
     require_training("onnxruntime")
     from engine.encoders.cnn10 import Cnn
-    from engine.encoders.encoder import best_device
     from engine.encoders.frontend import LogMel
     from engine.training import checkpoints
     from engine.training import distil as distilling
@@ -187,9 +189,7 @@ def distil(
     path = find_config(config)
     settings = load_config(distilling.DistilConfig, path)
     target = output or RUNS / path.stem / "cnn10.safetensors"
-    chosen = best_device() if device is Device.AUTO else device.value
-    if fresh:
-        _forget(distilling.run_files(target))
+    chosen = _available(device)
     frontend, cnn = LogMel(FRONTENDS[settings.frontend]), Cnn(CNNS[settings.cnn])
     if settings.start is not None:
         cnn.load_state_dict(checkpoints.converted(settings.start, cnn.config))
@@ -197,6 +197,9 @@ def distil(
     root = settings.table.parent
     names = [clip.path.relative_to(root).as_posix() for clip in clips]
     with _working(target.parent), phases() as shown:
+        if fresh:
+            _, *records = written = distilling.run_files(target)
+            _forget(written, any(path.is_file() for path in records))
         shown.say(f"Decoding {len(names)} sounds (cached in {cache})")
         audio = AudioCache.build(
             cache / f"distil-{path.stem}",
@@ -291,22 +294,55 @@ def _plot(history: list[dict[str, Any]], path: Path) -> None:
         console.note(f"warning: {error}")
 
 
-def _forget(paths: Iterable[Path]) -> None:
-    """Delete what an earlier run wrote, and nothing else."""
-    for path in paths:
-        if path.is_dir():
+def _available(device: Device) -> str:
+    """The device's name in torch; KnownError ``device_unavailable`` where there is no such device."""
+    from engine.encoders.encoder import best_device
+
+    best = best_device()  # no machine has both CUDA and MPS
+    if device is Device.AUTO:
+        return best
+    if device.value not in ("cpu", best):
+        raise KnownError(
+            "device_unavailable",
+            f"PyTorch finds no {device.value.upper()} device here.",
+            "Leave --device out, or name cpu.",
+        )
+    return device.value
+
+
+def _forget(paths: Sequence[Path], ours: bool) -> None:
+    """Delete what an earlier run wrote, and nothing else.
+
+    Args:
+        paths: What a run writes; what tells that it was one comes last, so that a deletion cut short can be repeated.
+        ours: Whether such a run is there: the user's own files may have the same names.
+
+    Raises:
+        KnownError: ``run_unknown`` when something is there that was not ours.
+    """
+    there = [path for path in paths if os.path.lexists(path)]
+    if there and not ours:
+        raise KnownError(
+            "run_unknown",
+            f"{there[0]} is not known to be of an earlier run, so it is not deleted.",
+            "Name another --output, or move it away.",
+        )
+    for path in there:
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
-            path.unlink(missing_ok=True)
+            path.unlink()
 
 
 @contextmanager
-def _working(folder: Path) -> Iterator[None]:
+def _working(
+    folder: Path, stopped: str = "Stopped. The same command goes on from the last checkpoint."
+) -> Iterator[None]:
     """Ctrl+C and files that cannot be read or written are no bugs."""
     try:
         yield
     except KeyboardInterrupt:
-        console.note("Stopped. The same command goes on from the last checkpoint.")
+        console.note(stopped)
         raise typer.Exit(130) from None
     except OSError as error:
         raise KnownError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from importlib.machinery import ModuleSpec
@@ -20,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from engine.__main__ import main
 from engine.packs import Pack
 from engine.training.encoders import CNNS
+from tests.engine.command_line import posix_only
 from tests.tiny_pack import make_pack
 from tests.training.tiny import TINY_CNN, text_folder, tiny_cnn, tone
 
@@ -130,6 +133,45 @@ def test_train_goes_on_or_starts_over(cli: Cli, config: Json) -> None:
     assert "taken" in cli.refused("train", "--config", name, "--output", "taken")
     cli("train", "--config", name, "--seed", "3")
     assert json.loads(Path("data/runs/mine-seed3/config.json").read_text())["seed"] == 3
+
+
+def test_starting_over_deletes_nothing_that_is_not_of_a_run(cli: Cli, config: Json) -> None:
+    for name in ("text", "pack"):
+        Path("mine", name).mkdir(parents=True)
+        Path("mine", name, "notes").write_text("years of work")
+    Path("mine", "config.json").write_text("{}")
+    refused = cli.refused("train", "--config", _write(config), "--output", "mine", "--fresh")
+    assert "is not deleted" in refused
+    assert "--output" in refused
+    assert all(Path("mine", name, "notes").is_file() for name in ("text", "pack"))
+    assert Path("mine", "config.json").is_file()
+
+
+@posix_only
+def test_starting_over_follows_no_link_out_of_the_run(cli: Cli, config: Json) -> None:
+    Path("elsewhere").mkdir()
+    Path("elsewhere", "notes").write_text("years of work")
+    Path("run").mkdir()
+    for name in ("config.json", "history.jsonl"):
+        Path("run", name).touch()
+    Path("run", "text").symlink_to(Path("elsewhere").resolve())
+    config["train"]["max_epochs"] = 1
+    cli("train", "--config", _write(config), "--output", "run", "--fresh")
+    assert Path("elsewhere", "notes").is_file()
+    assert not Path("run", "text").exists()
+
+
+def test_what_cannot_be_deleted_is_a_known_error(cli: Cli, config: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+
+    for name in ("config.json", "history.jsonl", "pack/pack.json"):
+        Path("run", name).parent.mkdir(parents=True, exist_ok=True)
+        Path("run", name).touch()
+    monkeypatch.setattr(shutil, "rmtree", fail)
+    assert "pack cannot be used: Permission denied" in cli.refused(
+        "train", "--config", _write(config), "--output", "run", "--fresh"
+    )
 
 
 @pytest.mark.parametrize(
@@ -270,6 +312,25 @@ def test_distil_learns_resumes_and_leaves_weights_for_training(cli: Cli, distill
     assert "--fresh" in cli.refused("distil", "--config", changed, *arguments[3:])
     cli("distil", "--config", changed, *arguments[3:], "--fresh")
     assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [4]
+
+
+def test_distilling_anew_deletes_nothing_that_is_not_of_a_run(cli: Cli, distillation: Json) -> None:
+    arguments = ("distil", "--config", _write(distillation), "--device", "cpu", "--fresh", "--output")
+    Path("folder").mkdir()
+    Path("folder", "notes").write_text("years of work")
+    Path("mine.safetensors").write_text("years of work")
+    for name in ("folder", "mine.safetensors"):
+        assert f"{name} is not known to be of an earlier run" in cli.refused(*arguments, name)
+    assert Path("folder", "notes").read_text() == Path("mine.safetensors").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(("device", "module"), [("cuda", torch.cuda), ("mps", torch.backends.mps)])
+def test_a_device_that_is_not_there(
+    cli: Cli, distillation: Json, monkeypatch: pytest.MonkeyPatch, device: str, module: ModuleType
+) -> None:
+    monkeypatch.setattr(module, "is_available", lambda: False)
+    refused = cli.refused("distil", "--config", _write(distillation), "--device", device)
+    assert f"PyTorch finds no {device.upper()} device" in refused
 
 
 def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
