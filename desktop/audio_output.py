@@ -66,6 +66,7 @@ class AudioOutput:
         self.lost = False
         self._mixer = mixer
         self._sd: Any = None
+        self._trial_failed = False
         self._chosen: OutputDevice | None = None
         self._stream: Any = None
         self._stream_id = -1
@@ -77,6 +78,7 @@ class AudioOutput:
         """Look for devices anew, loading PortAudio if need be. Closes the stream. ``outputs`` tells the result."""
         self._close_stream()
         self._known_rates_hz.clear()
+        self._trial_failed = False
         try:
             self._restart_portaudio()
             devices = self._list_devices()
@@ -92,12 +94,13 @@ class AudioOutput:
     def prepare(self, sample_rate_hz: int) -> StreamFormat:
         """Have a stream running on the chosen device, at this rate if the device takes it.
 
-        A stream that fits is kept. Devices come and go, so a failure is believed only after a rescan.
+        A stream that fits is kept. Devices come and go, so a failure is believed only after a rescan. But audio that
+        failed its trial, which may take long, is tried again only by ``rescan``.
 
         Raises:
             KnownError: ``audio_unavailable``, ``audio_no_device`` or ``audio_device_failed``.
         """
-        if self._sd is None or self.lost or self.outputs.problem:
+        if not self._trial_failed and (self._sd is None or self.lost or self.outputs.problem):
             self.rescan()
         try:
             return self._run_stream(sample_rate_hz)
@@ -133,7 +136,7 @@ class AudioOutput:
     def _restart_portaudio(self) -> None:
         """Initialise PortAudio, which is the only time when it looks for devices."""
         if self._sd is None and "sounddevice" not in sys.modules:
-            require_audio_to_start()
+            self._try_audio()
         try:
             import sounddevice  # here, because importing it loads and initialises PortAudio
 
@@ -149,6 +152,13 @@ class AudioOutput:
                 raise
             detail = f"The system's audio does not start: {error}."
             raise KnownError("audio_unavailable", detail, "Restart the computer's audio and try again.") from error
+
+    def _try_audio(self) -> None:
+        try:
+            require_audio_to_start()
+        except KnownError:
+            self._trial_failed = True
+            raise
 
     def _list_devices(self) -> tuple[OutputDevice, ...]:
         hosts = [host["name"] for host in self._sd.query_hostapis()]

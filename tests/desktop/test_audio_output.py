@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
 
+from desktop import audio_output
 from desktop.audio_output import AudioOutput, OutputDevice
 from desktop.mixer import Mixer
 from engine.errors import KnownError
@@ -92,3 +94,27 @@ def test_close_ends_portaudio_and_a_later_output_starts_it_again(mixer: Mixer, o
     second.prepare(48_000)
     second.close()
     assert sounddevice._initialized == 0
+
+
+def test_audio_that_does_not_answer_is_tried_again_only_at_a_rescan(
+    mixer: Mixer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials: list[KnownError] = []
+
+    def wait_in_vain() -> None:
+        trials.append(KnownError("audio_unavailable", "The system's audio does not answer.", "Check its settings."))
+        raise trials[-1]
+
+    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
+    monkeypatch.setattr(audio_output, "require_audio_to_start", wait_in_vain)
+    output = AudioOutput(mixer)
+    for _ in range(3):
+        with pytest.raises(KnownError, match="does not answer"):
+            output.prepare(48_000)
+    assert len(trials) == 1
+    output.rescan()
+    assert len(trials) == 2
+    assert output.outputs.problem is trials[1]
+    with pytest.raises(KnownError, match="does not answer"):
+        output.prepare(48_000)
+    assert len(trials) == 2
