@@ -14,7 +14,6 @@ ERROR_TITLES: Final[Mapping[str, str]] = {
     "audio_unavailable": "No sound output",
     "caption_empty": "Nothing to search for",
     "caption_not_text": "These words are not valid text",
-    "config_missing": "Configuration not found",
     "disk_full": "The disk is full",
     "folder_already_covered": "Already in the library",
     "folder_missing": "Folder not found",
@@ -53,7 +52,6 @@ ERROR_TITLES: Final[Mapping[str, str]] = {
     "sound_truncated": "Cut short",
     "sound_unreadable": "Not readable as sound",
     "sound_vanished": "File not found",
-    "word_vectors_malformed": "Not a file of word vectors",
     "workers_unavailable": "Sounds cannot be decoded now",
     "working_folder_missing": "The working folder is gone",
 }

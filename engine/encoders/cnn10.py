@@ -1,4 +1,7 @@
-"""CNN10 and CNN14 (Kong et al. 2020): log-mel -> a sequence of frame features; CNN10 as published twice."""
+"""CNN10 and CNN14 (Kong et al. 2020): log-mel -> a sequence of frame features; CNN10 as published twice.
+
+They are one stack of blocks, of which ``pack.json`` gives the shape; so a pack can hold either.
+"""
 
 from __future__ import annotations
 

@@ -42,9 +42,6 @@ AISFX = FrontendConfig(44_100, 2048, 1024, 96, 0.0, 22_050.0, "htk", "l1", "log_
 KOH_CHNG = FrontendConfig(44_100, 1024, 441, 64, 50.0, 14_000.0, "slaney", "slaney", "decibel", "reflect", False)
 """Koh & Chng, "Language-Based Audio Retrieval with Converging Tied Layers and Contrastive Loss", 2022."""
 
-DCASE_BASELINE = FrontendConfig(44_100, 2048, 882, 64, 12.0, 8_000.0, "slaney", "slaney", "decibel", "constant", False)
-"""The baseline of DCASE 2022 task 6b (Xie et al. 2022), but for its window: 1764 samples there, all of n_fft here."""
-
 
 def mel_filters(config: FrontendConfig) -> NDArray[np.float32]:
     """Mel filter bank of shape (n_mels, n_fft // 2 + 1).

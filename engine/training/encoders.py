@@ -8,20 +8,20 @@ from typing import Literal
 
 from engine.encoders import cnn10, frontend
 from engine.encoders.cnn10 import Cnn
-from engine.encoders.crnn import Crnn, CrnnConfig
 from engine.encoders.frontend import LogMel
 from engine.encoders.text import TextEncoder
-from engine.encoders.word_vectors import read_word_vectors, save_word_vectors
 from engine.errors import KnownError
 from engine.training.checkpoints import converted
+from engine.training.crnn import DCASE_BASELINE, Crnn, CrnnConfig
 from engine.training.examples import AudioEncoder
 from engine.training.features import file_key
+from engine.training.word_vectors import read_word_vectors, save_word_vectors
 
 FRONTENDS = {
     "panns": frontend.PANNS,
     "aisfx": frontend.AISFX,
     "koh_chng": frontend.KOH_CHNG,
-    "dcase_baseline": frontend.DCASE_BASELINE,
+    "dcase_baseline": DCASE_BASELINE,
 }
 CNNS = {"panns": cnn10.PANNS_CNN10, "aisfx": cnn10.AISFX_CNN10, "panns_cnn14": cnn10.PANNS_CNN14}
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encoders.cnn10 import Cnn
-from engine.encoders.crnn import Crnn
 from engine.encoders.text import TextEncoder
 from engine.training.config import TrainConfig
+from engine.training.crnn import Crnn
 from engine.training.rows import Indices, Rows
 
 AudioEncoder = Cnn | Crnn

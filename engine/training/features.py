@@ -23,10 +23,10 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from engine.encoders.cnn10 import Cnn
-from engine.encoders.crnn import Crnn
 from engine.encoders.frontend import LogMel
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
+from engine.training.crnn import Crnn
 from engine.training.decoding import load_mono
 
 Waveform = NDArray[np.float32]

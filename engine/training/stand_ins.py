@@ -17,7 +17,7 @@ from torch import nn
 
 from engine.encoders.cnn10 import PANNS_CNN10, PANNS_CNN14, Cnn, CnnConfig
 from engine.encoders.text import TextEncoder
-from engine.encoders.word_vectors import save_word_vectors
+from engine.training.word_vectors import save_word_vectors
 
 TINY = {
     "hidden_size": 128,

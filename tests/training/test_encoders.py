@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.encoders.cnn10 import Cnn
-from engine.encoders.crnn import Crnn
 from engine.errors import KnownError
 from engine.training.config import read_config
+from engine.training.crnn import Crnn
 from engine.training.encoders import EncoderConfig, load_audio, load_frontend, load_text
 from tests.training.tiny import text_folder
 

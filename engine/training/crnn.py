@@ -1,4 +1,7 @@
-"""The audio encoder of the DCASE 2022 task 6b baseline: a small CNN and a recurrent layer, trained from scratch."""
+"""The audio encoder of the DCASE 2022 task 6b baseline: a small CNN and a recurrent layer, trained from scratch.
+
+No pack can hold it: it is trained for comparison only.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from engine.encoders.cnn10 import Mask
+from engine.encoders.frontend import FrontendConfig
+
+DCASE_BASELINE = FrontendConfig(44_100, 2048, 882, 64, 12.0, 8_000.0, "slaney", "slaney", "decibel", "constant", False)
+"""The baseline of DCASE 2022 task 6b (Xie et al. 2022), but for its window: 1764 samples there, all of n_fft here."""
 
 CHANNELS = (1, 32, 128, 128, 128, 128)
 """Of the input and after each convolution."""

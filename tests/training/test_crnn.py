@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.signal import correlate2d
 
-from engine.encoders.crnn import Crnn, CrnnConfig
+from engine.training.crnn import Crnn, CrnnConfig
 
 Array = NDArray[np.float64]
 CONFIG = CrnnConfig(n_mels=64, width=6)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from engine.encoders.text import TextEncoder
-from engine.encoders.word_vectors import read_word_vectors, save_word_vectors
 from engine.errors import KnownError
+from engine.training.word_vectors import read_word_vectors, save_word_vectors
 
 GLOVE = "dog 1 0 0.5\nRain -1 2 0\nrain 9 9 9\n"
 
