@@ -78,12 +78,36 @@ def _same(name: str, pinned: str) -> bool:
     return Version(Version(distribution(name).version).public) == Version(pinned)
 
 
-def test_import_contracts_hold() -> None:
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Check the contracts of the ``pyproject.toml`` in a folder on the source beside it."""
     pytest.importorskip("importlinter", reason="needs the extra “lint”")
     lint = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
-    result = subprocess.run([sys.executable, "-c", lint], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    return subprocess.run([sys.executable, "-c", lint], cwd=folder, capture_output=True, encoding="utf-8", check=False)
+
+
+def test_import_contracts_hold() -> None:
+    result = lint_imports(ROOT)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 broken" in result.stdout
+
+
+def test_new_modules_are_bound_by_the_import_contracts(tmp_path: Path) -> None:
+    forbidden = {
+        "engine.newcomer": ("desktop.theme", "PySide6", "torch", "transformers", "sqlite3", "engine.training.rows"),
+        "engine.encoders.newcomer": ("sqlite_utils", "engine.training.rows"),
+        "engine.store.newcomer": ("torch",),
+        "desktop.newcomer": ("engine.segments", "engine.store.store", "engine.__main__", "torch", "sqlite3"),
+    }
+    for package in ("engine", "desktop"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "configs"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for module, imported in forbidden.items():
+        lines = "".join(f"import {name}\n" for name in imported)
+        (tmp_path / f"{module.replace('.', '/')}.py").write_text(lines)
+    result = lint_imports(tmp_path)
+    assert result.returncode == 1, result.stdout + result.stderr
+    reported = set(re.findall(r"(\S+\.newcomer) -> (\S+)", result.stdout))
+    assert reported == {(module, name) for module, imported in forbidden.items() for name in imported}
 
 
 def test_window_does_not_wait_for_heavy_libraries() -> None:
