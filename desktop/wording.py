@@ -17,6 +17,7 @@ ERROR_TITLES: Final[Mapping[str, str]] = {
     "disk_full": "The disk is full",
     "folder_already_covered": "Already in the library",
     "folder_missing": "Folder not found",
+    "folder_no_answer": "A drive does not answer",
     "folder_no_permission": "No permission for this folder",
     "folder_unreadable": "The folder cannot be read",
     "home_unknown": "No such home folder",

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from engine import __version__, console, model_commands, pack_commands
 from engine.errors import KnownError
 from engine.messages import Hit, SoundState
-from engine.packs import find_pack
+from engine.packs import Pack, find_pack, shipped_pack
 from engine.paths import DEFAULT_PACK, absolute, default_library
 from engine.session import Session, readable_folder
 
@@ -68,10 +69,17 @@ def _options(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
 ) -> None:
     logging.basicConfig(level=logging.INFO if verbose else logging.ERROR, format="%(levelname)s %(message)s")
-    given = {"library": library and str(library), "pack": pack}  # as the desktop app takes them: before the command
-    context.default_map = {
-        str(context.invoked_subcommand): {name: value for name, value in given.items() if value is not None}
-    }
+    command = context.invoked_subcommand
+    assert isinstance(context.command, TyperGroup)
+    assert command is not None
+    taken = {parameter.name for parameter in context.command.commands[command].params}
+    # As the desktop app takes them: before the command.
+    given = {"library": library and str(library), "pack": pack}
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if name not in taken:
+            raise typer.BadParameter(f"“{command}” has no such option", param_hint=f"--{name}")
+    context.default_map = {command: given}
 
 
 @app.command()
@@ -146,15 +154,15 @@ def search(
         raise typer.BadParameter("--captions-file prints JSON lines: add --json")
     captions = [caption] if caption is not None else _read_captions(captions_file)
     with _session(library, pack, read_only=True) as session:
-        session.require_this_pack()
-        results = _ranked(session, captions, limit)
-        if not any(results):
+        found = False
+        for text, hits in _answers(session, captions, limit):
+            found = found or bool(hits)
+            if as_json:
+                console.write_json({"caption": text, "hits": console.hits_json(hits)})
+            else:
+                console.write_hits(hits)
+        if not found:
             console.note(_why_nothing(session))
-    for text, hits in zip(captions, results, strict=True):
-        if as_json:
-            console.write_json({"caption": text, "hits": console.hits_json(hits)})
-        else:
-            console.write_hits(hits)
 
 
 @app.command()
@@ -170,7 +178,6 @@ def similar(
 ) -> None:
     """Rank the library's sounds by likeness to a sound."""
     with _session(library, pack, read_only=True) as session:
-        session.require_this_pack()
         hits = session.similar(sound, limit)
         if not hits:
             console.note(_why_nothing(session))
@@ -226,7 +233,7 @@ def _fail(error: KnownError) -> None:
 @contextmanager
 def _session(library: Path | None, pack: str, read_only: bool = False) -> Iterator[Session]:
     try:
-        session = Session(library or default_library(), find_pack(pack), read_only=read_only)
+        session = Session(library or default_library(), _pack(pack), read_only=read_only)
     except KnownError as error:
         if error.kind != "library_missing":
             raise
@@ -235,6 +242,17 @@ def _session(library: Path | None, pack: str, read_only: bool = False) -> Iterat
         yield session
     finally:
         session.close()
+
+
+def _pack(pack_id: str) -> Pack:
+    """The pack asked for; where it cannot be known whether the user chose one, the shipped one, with a warning."""
+    try:
+        return find_pack(pack_id)
+    except KnownError as error:
+        if error.kind != "pack_choice_unreadable":
+            raise
+        console.note(f"warning: {error.detail} The shipped pack is used.")
+        return shipped_pack()
 
 
 def _readable(folders: Sequence[Path]) -> list[Path]:
@@ -263,13 +281,12 @@ def _no_folders() -> typer.BadParameter:
     return typer.BadParameter("the library has no folders yet, so name at least one", param_hint="FOLDER")
 
 
-def _ranked(session: Session, captions: Sequence[str], limit: int) -> list[tuple[Hit, ...]]:
-    """Hits for each caption; none for the blank ones among several."""
-    from engine.search import by_captions
-
+def _answers(session: Session, captions: Sequence[str], limit: int) -> Iterator[tuple[str, tuple[Hit, ...]]]:
+    """Each caption with its hits, as soon as they are found; the blank ones among several have none."""
     asked = captions if len(captions) == 1 else [caption for caption in captions if caption.strip()]
-    found = iter(by_captions(session.store, session.encoder(), asked, limit))
-    return [next(found) if caption.strip() else () for caption in captions]
+    found = session.search(asked, limit)
+    for caption in captions:
+        yield caption, next(found) if caption.strip() else ()
 
 
 def _why_nothing(session: Session) -> str:

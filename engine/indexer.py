@@ -15,9 +15,9 @@ import numpy as np
 from engine.drives import Drives
 from engine.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.errors import KnownError
-from engine.messages import IndexPhase, IndexProgress, IndexSummary, SoundState
+from engine.messages import IndexPhase, IndexProgress, IndexSummary
 from engine.packs import Pack
-from engine.scan import FoundFile, ScanProblem, missing_folder, scan_folder
+from engine.scan import FoundFile, ScanProblem, missing_folder, scan_folder, silent_folder
 from engine.store.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Store
 from engine.workers import DecodePool, Job, Message
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 SCAN_SLICE = 500
 POLL_S = 0.05
+DRIVE_PATIENCE_S = 20.0  # time that a sleeping disk takes to answer
+OFFLINE_SIGNS = frozenset({"sound_vanished", "sound_timeout"})
 
 
 class Indexer:
@@ -36,13 +38,17 @@ class Indexer:
         pack: The pack that sounds are embedded with.
         get_encoder: Loads its encoder; called only when there is something to embed.
         workers: Number of decode processes.
+        drives: Tells which folders are there.
     """
 
-    def __init__(self, store: Store, pack: Pack, get_encoder: Callable[[], Encoder], workers: int) -> None:
+    def __init__(
+        self, store: Store, pack: Pack, get_encoder: Callable[[], Encoder], workers: int, drives: Drives | None = None
+    ) -> None:
         self._store = store
         self._pack = pack
         self._get_encoder = get_encoder
         self._workers = workers
+        self._drives = drives or Drives()
         self._run = _Run()
 
     @property
@@ -68,7 +74,7 @@ class Indexer:
             unchanged=run.unchanged,
             moved=run.moved,
             failed=run.failed,
-            missing=max(0, self._count_missing() - run.missing_before),
+            missing=run.missing,
             audio_s=run.audio_s,
             elapsed_s=time.monotonic() - run.started,
         )
@@ -85,7 +91,7 @@ class Indexer:
     def begin(self, folder_ids: Sequence[int]) -> None:
         """Scan these folders (in addition to those a run is scanning), then index what is pending."""
         if not self.running:
-            self._run = _Run(phase=IndexPhase.SCANNING, missing_before=self._count_missing())
+            self._run = _Run(phase=IndexPhase.SCANNING)
         run = self._run
         run.folders = deque(dict.fromkeys([*run.folders, *folder_ids]))
         if run.folders:
@@ -113,10 +119,6 @@ class Indexer:
         self._finish()
         return unscanned
 
-    def _count_missing(self) -> int:
-        """Not what scans find missing: it may turn up elsewhere, as moved, in the same run."""
-        return self._store.status().counts[SoundState.MISSING]
-
     # Scanning -----------------------------------------------------------------------------------------------------
 
     def _scan_step(self) -> None:
@@ -126,7 +128,7 @@ class Indexer:
             return
         try:
             if run.scan is None:
-                run.scan = _FolderScan(run.folders[0], self._store)
+                run.scan = _FolderScan(run.folders[0], self._store, self._drives)
                 return
             if run.scan.step(run):
                 return
@@ -138,7 +140,7 @@ class Indexer:
     def _begin_indexing(self) -> None:
         self._run.total = self._run.done + self._store.count_pending()
         if self._run.total == self._run.done:
-            self._finish()
+            self._complete()
             return
         self._run.phase = IndexPhase.INDEXING
         self._run.queue.clear()
@@ -164,7 +166,7 @@ class Indexer:
         self._save(run, list(run.embedder.collect()), failures)
         run.embedding_s += time.monotonic() - started
         if not run.flying and run.exhausted and not run.queue:
-            self._finish()
+            self._complete()
 
     def _submit(self, run: _Run, pool: DecodePool) -> None:
         while pool.capacity > 0:
@@ -178,6 +180,9 @@ class Indexer:
                     return
                 continue
             sound = run.queue.popleft()
+            if any(sound.path.is_relative_to(folder) for folder in run.offline):
+                run.done += 1
+                continue
             run.flying[sound.sound_id] = sound
             self._start(run, pool, sound, hash_only=sound.maybe_known)
 
@@ -203,9 +208,7 @@ class Indexer:
             self._done(run, job_id)
         elif isinstance(part, KnownError):
             embedder.drop(job_id)
-            offline = self._offline_folder(sound.path) if part.kind == "sound_vanished" else None
-            if offline is not None:
-                run.note(missing_folder(offline))
+            if part.kind in OFFLINE_SIGNS and self._is_offline(run, sound.path):
                 self._done(run, job_id)  # it stays pending until its drive is back
             else:
                 failures.append((job_id, part))
@@ -227,10 +230,20 @@ class Indexer:
         for job_id, _ in [*complete, *failures]:
             self._done(run, job_id)
 
-    def _offline_folder(self, path: Path) -> Path | None:
-        """The folder that holds this sound, where it is not there now, as when its drive was unplugged."""
-        folders = (folder for folder in self._store.folders() if path.is_relative_to(folder.path))
-        return next((folder.path for folder in folders if not folder.available), None)
+    def _is_offline(self, run: _Run, path: Path) -> bool:
+        """Whether the folder that holds this sound is not there now, as when its drive was unplugged."""
+        if run.roots is None:
+            run.roots = tuple(folder.path for folder in self._store.folders())
+        root = next((root for root in run.roots if path.is_relative_to(root)), None)
+        if root is None or self._drives.have([str(root)]) == [True]:
+            return False
+        run.offline.add(root)
+        run.note(missing_folder(root))
+        return True
+
+    def _complete(self) -> None:
+        self._run.missing = self._store.count_missing(self._run.gone)
+        self._finish()
 
     def _done(self, run: _Run, job_id: int) -> None:
         del run.flying[job_id]
@@ -251,7 +264,6 @@ class _Run:
     phase: IndexPhase = IndexPhase.IDLE
     folders: deque[int] = field(default_factory=deque)
     scan: _FolderScan | None = None
-    drives: Drives = field(default_factory=Drives)
     problems: list[ScanProblem] = field(default_factory=list)
     pool: DecodePool | None = None
     embedder: Embedder | None = None
@@ -266,7 +278,10 @@ class _Run:
     unchanged: int = 0
     moved: int = 0
     failed: int = 0
-    missing_before: int = 0
+    missing: int = 0
+    gone: list[int] = field(default_factory=list)  # sounds that a scan of this run did not meet
+    roots: tuple[Path, ...] | None = None
+    offline: set[Path] = field(default_factory=set)  # folders that went away
     audio_s: float = 0.0
     embedding_s: float = 0.0
     started: float = field(default_factory=time.monotonic)
@@ -287,21 +302,22 @@ class _Run:
 class _FolderScan:
     """A scan of one folder, taken in slices."""
 
-    def __init__(self, folder_id: int, store: Store) -> None:
+    def __init__(self, folder_id: int, store: Store, drives: Drives) -> None:
         self.folder_id = folder_id
         self._store = store
         self._root = store.folder_path(folder_id)
         self._token = store.begin_scan(folder_id)
         self._entries: Iterator[FoundFile | ScanProblem] | None = None
         self._problems: list[ScanProblem] = []
+        self._drives = drives
+        self._give_up_s = time.monotonic() + DRIVE_PATIENCE_S
 
     def step(self, run: _Run) -> bool:
         """Record one slice; False when the folder is done."""
         try:
-            if self._entries is None and run.drives.has_folder(str(self._root)) is None:
-                run.note(missing_folder(self._root))
-                return False
             if self._entries is None:
+                if self._drives.have([str(self._root)]) == [None]:
+                    return self._wait(run)
                 self._entries = scan_folder(self._root)
             entries = list(islice(self._entries, SCAN_SLICE))
         except KnownError as error:  # the folder is gone or unreadable: its sounds keep their state
@@ -316,5 +332,13 @@ class _FolderScan:
         run.unchanged += counts.unchanged + counts.returned
         if entries:
             return True
-        self._store.finish_scan(self._token, [problem.path for problem in self._problems])
+        run.gone += self._store.finish_scan(self._token, [problem.path for problem in self._problems])
+        return False
+
+    def _wait(self, run: _Run) -> bool:
+        """Let the drive wake up, while searches are answered; False when it takes too long."""
+        if time.monotonic() < self._give_up_s:
+            time.sleep(POLL_S)
+            return True
+        run.note(silent_folder(self._root))
         return False

@@ -70,6 +70,16 @@ def missing_folder(folder: Path) -> ScanProblem:
     )
 
 
+def silent_folder(folder: Path) -> ScanProblem:
+    """What to say of a folder whose drive does not answer."""
+    return ScanProblem(
+        folder,
+        "folder_no_answer",
+        f"The drive of {folder} does not answer.",
+        "Check the drive, or the connection to it, then rescan.",
+    )
+
+
 def _walk(root: Path, visited: set[tuple[int, int]]) -> Iterator[FoundFile | ScanProblem]:
     folders, links = deque([root]), deque[Path]()
     while folders or links:

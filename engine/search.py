@@ -22,21 +22,26 @@ if TYPE_CHECKING:
     from engine.encoders.encoder import Encoder
 
 CAPTION_BATCH = 64
+MATCHES_HELD = 200_000  # matches of captions that are ranked together
 
 
-def by_captions(store: Store, encoder: Encoder, captions: Sequence[str], limit: int) -> list[tuple[Hit, ...]]:
-    """Rank the library by each caption; hits carry the segment that matched best.
+def by_captions(store: Store, encoder: Encoder, captions: Sequence[str], limit: int) -> Iterator[tuple[Hit, ...]]:
+    """Rank the library by each caption, one after the other; hits carry the segment that matched best.
 
     Raises:
-        KnownError: ``caption_empty`` when a caption has nothing but white space, ``caption_not_text``.
+        KnownError: At once: ``caption_empty`` when a caption has nothing but white space, ``caption_not_text``.
     """
     for caption in captions:
         _require_text(caption)
-    results: list[tuple[Hit, ...]] = []
-    for start in range(0, len(captions), CAPTION_BATCH):
-        vectors = encoder.text_vectors(captions[start : start + CAPTION_BATCH])
-        results += [store.hits(ranked, limit) for ranked in store.search(vectors, limit)]
-    return results
+    return _ranked(store, encoder, captions, limit)
+
+
+def _ranked(store: Store, encoder: Encoder, captions: Sequence[str], limit: int) -> Iterator[tuple[Hit, ...]]:
+    together = max(1, min(CAPTION_BATCH, MATCHES_HELD // max(limit, 1)))
+    for start in range(0, len(captions), together):
+        vectors = encoder.text_vectors(captions[start : start + together])
+        for ranked in store.search(vectors, limit):
+            yield store.hits(ranked, limit)
 
 
 def by_sound(store: Store, encoder: Encoder, sound: Path, limit: int) -> tuple[Hit, ...]:
@@ -46,32 +51,36 @@ def by_sound(store: Store, encoder: Encoder, sound: Path, limit: int) -> tuple[H
     Raises:
         KnownError: The file is not in the library and cannot be decoded.
     """
-    known = store.sound_vectors(sound)
-    vectors = embed_file(sound, encoder) if known is None else known
+    vectors = store.sound_vectors(sound)
+    itself = {sound}
+    if vectors is None:
+        content_hash, vectors = embed_file(sound, encoder)
+        itself |= {path for path in store.paths_of(content_hash) if _same_file(path, sound)}
     query = vectors.mean(axis=0, keepdims=True)
     query /= max(float(np.linalg.norm(query)), 1e-9)
-    hits = store.hits(store.search(query, limit + 1)[0], limit + 1)
-    others = [hit for hit in hits if hit.path != sound and (known is not None or not _same_file(hit.path, sound))]
+    most = limit + len(itself)
+    hits = store.hits(store.search(query, most)[0], most)
+    others = [hit for hit in hits if hit.path not in itself]
     return tuple(replace(hit, rank=rank) for rank, hit in enumerate(others[:limit], start=1))
 
 
-def embed_file(sound: Path, encoder: Encoder) -> NDArray[np.float32]:
-    """Vectors (segments, dim) of a sound file, decoded in a process of its own.
+def embed_file(sound: Path, encoder: Encoder) -> tuple[bytes, NDArray[np.float32]]:
+    """Content hash and vectors (segments, dim) of a sound file, decoded in a process of its own.
 
     Raises:
         KnownError: Why it cannot be decoded.
     """
-    for _, vectors in embed_files([sound], encoder, workers=1):
-        if isinstance(vectors, KnownError):
-            raise vectors
-        return vectors
-    raise AssertionError("a file gave neither vectors nor an error")
+    [(_, found)] = embed_files([sound], encoder, workers=1)
+    if isinstance(found, KnownError):
+        raise found
+    return found
 
 
 def embed_files(
     sounds: Sequence[Path], encoder: Encoder, workers: int | None = None
-) -> Iterator[tuple[int, NDArray[np.float32] | KnownError]]:
-    """As the files are done, in any order: each one's number with its vectors (segments, dim) or why it has none.
+) -> Iterator[tuple[int, tuple[bytes, NDArray[np.float32]] | KnownError]]:
+    """As the files are done, in any order: each one's number with its content hash and vectors (segments, dim), or why
+    it has none.
 
     Decodes in processes of their own, by default one per core, at most eight.
     """
@@ -94,7 +103,8 @@ def embed_files(
             while embedder.ready_s:
                 embedder.embed()
             for number, assembly in embedder.collect():
-                yield number, np.stack(assembly.vectors)
+                assert assembly.info is not None
+                yield number, (assembly.info.content_hash, np.stack(assembly.vectors))
     finally:
         pool.close()
 

@@ -89,29 +89,43 @@ class _Loop:
         self._inbox = inbox
         self._emit = emit
         self._paused = False
+        self._away: set[int] = set()  # folders that were not there when last looked for
         self._last_progress = self._last_folders = 0.0
 
     def run(self) -> None:
         store = self._session.store
         self._emit(m.LibraryOpened(store.status(), store.folders(), store.read_only))
         self._emit(m.EncoderReady(self._session.pack.pack_id, self._session.encoder().device))
-        available = [folder.folder_id for folder in store.folders() if folder.available]
+        folders = store.folders()
+        available = [folder.folder_id for folder in folders if folder.available]
+        self._away = {folder.folder_id for folder in folders} - set(available)
         if not store.read_only and (available or store.count_pending()):
             self._session.indexer.begin(available)  # what changed meanwhile, and what an earlier run left
         while True:
-            working = self._session.indexer.running and not self._paused
-            for request in self._take(wait=not working):
+            for request in self._take(self._idle_s()):
                 if isinstance(request, _Stop):
                     return
                 self._guard(partial(self._handle, request), request)
-            if self._session.indexer.running and not self._paused:
+            if self._working:
                 self._guard(self._step)
+            elif self._away and time.monotonic() - self._last_folders >= FOLDERS_INTERVAL_S:
+                self._guard(self._report_folders)
 
-    def _take(self, wait: bool) -> list[m.Request | _Stop]:
+    @property
+    def _working(self) -> bool:
+        return self._session.indexer.running and not self._paused
+
+    def _idle_s(self) -> float | None:
+        """How long to wait for a request: not at all, until folders are to be looked for again, or for ever."""
+        if self._working:
+            return 0.0
+        return FOLDERS_INTERVAL_S if self._away else None
+
+    def _take(self, wait_s: float | None) -> list[m.Request | _Stop]:
         """All requests waiting, but of the searches only the newest."""
         requests: list[m.Request | _Stop] = []
         try:
-            requests.append(self._inbox.get(block=wait))
+            requests.append(self._inbox.get(block=wait_s != 0.0, timeout=wait_s))
             while True:
                 requests.append(self._inbox.get_nowait())
         except queue.Empty:
@@ -174,7 +188,7 @@ class _Loop:
     def _answer(self, request: m.Search | m.FindSimilar) -> None:
         started = time.perf_counter()
         if isinstance(request, m.Search):
-            hits = self._session.search(request.caption, request.limit)
+            hits = next(self._session.search([request.caption], request.limit))
         else:
             hits = self._session.similar(request.sound, request.limit)
         elapsed_s = time.perf_counter() - started
@@ -202,5 +216,14 @@ class _Loop:
                 progress = replace(progress, phase=m.IndexPhase.PAUSED)
             self._emit(m.Indexed(progress))
         if force or now - self._last_folders >= FOLDERS_INTERVAL_S:
-            self._last_folders = now
-            self._emit(m.FoldersChanged(self._session.store.folders()))
+            self._report_folders()
+
+    def _report_folders(self) -> None:
+        """Tell which folders there are, and scan those that have come back."""
+        self._last_folders = time.monotonic()
+        folders = self._session.store.folders()
+        returned = [folder.folder_id for folder in folders if folder.available and folder.folder_id in self._away]
+        self._away = {folder.folder_id for folder in folders if not folder.available}
+        self._emit(m.FoldersChanged(folders))
+        if returned and not self._session.store.read_only:
+            self._session.indexer.begin(returned)

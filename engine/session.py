@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import search
+from engine.drives import Drives
 from engine.errors import KnownError
 from engine.indexer import Indexer
 from engine.messages import Hit, SoundState
@@ -37,10 +39,13 @@ class Session:
 
     def __init__(self, library: Path, pack: Pack, workers: int | None = None, read_only: bool = False) -> None:
         self.pack = pack
-        self.store = SqliteStore.open(absolute(library), pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only)
+        drives = Drives()
+        self.store = SqliteStore.open(
+            absolute(library), pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only, drives=drives
+        )
         self._encoder: Encoder | None = None
         count = workers or min(8, os.cpu_count() or 2)
-        self.indexer = Indexer(self.store, pack, self.encoder, count)
+        self.indexer = Indexer(self.store, pack, self.encoder, count, drives)
 
     def encoder(self) -> Encoder:
         """The encoder, loaded at the first call (this imports torch and takes seconds)."""
@@ -77,12 +82,22 @@ class Session:
                 "Run “foundsound index” with the same options to index them with this one.",
             )
 
-    def search(self, caption: str, limit: int) -> tuple[Hit, ...]:
-        """Rank the library by a caption; raises as :func:`engine.search.by_captions`."""
-        return search.by_captions(self.store, self.encoder(), [caption], limit)[0]
+    def search(self, captions: Sequence[str], limit: int) -> Iterator[tuple[Hit, ...]]:
+        """Rank the library by each caption, one after the other.
+
+        Raises:
+            KnownError: At once: ``indexed_with_other_pack``, or as :func:`engine.search.by_captions`.
+        """
+        self.require_this_pack()
+        return search.by_captions(self.store, self.encoder(), captions, limit)
 
     def similar(self, sound: Path, limit: int) -> tuple[Hit, ...]:
-        """Rank the library by likeness to a sound; raises as :func:`engine.search.by_sound`."""
+        """Rank the library by likeness to a sound.
+
+        Raises:
+            KnownError: ``indexed_with_other_pack``, or as :func:`engine.search.by_sound`.
+        """
+        self.require_this_pack()
         return search.by_sound(self.store, self.encoder(), absolute(sound), limit)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,7 +47,9 @@ def add_segments(db: Database, content_id: int, pack: int, item: IndexedSound) -
     )
 
 
-def settle(db: Database, sound_id: int, content_id: int, size: int, mtime_ns: int) -> bool:
+def settle(
+    db: Database, sound_id: int, content_id: int, size: int, mtime_ns: int, is_gone: Callable[[Path], bool]
+) -> bool:
     """A sound was found to hold this content: make it indexed, and tell whether it is an older sound, moved.
 
     Only a sound that never had a content can turn out to be an older one: others have an identity of their own. One
@@ -56,7 +59,7 @@ def settle(db: Database, sound_id: int, content_id: int, size: int, mtime_ns: in
     if row is None:  # it turned out to be another one, moved
         return False
     folder_id, path, known_content = row
-    older = _moved_from(db, sound_id, content_id, Path(path)) if known_content is None and folder_id else None
+    older = _moved_from(db, sound_id, content_id, Path(path), is_gone) if known_content is None and folder_id else None
     if older is not None:
         db.execute("DELETE FROM sound WHERE id = ?", [sound_id])
         db.execute("UPDATE sound SET folder_id = ?, path = ? WHERE id = ?", [folder_id, path, older])
@@ -74,7 +77,9 @@ def settle(db: Database, sound_id: int, content_id: int, size: int, mtime_ns: in
     return older is not None
 
 
-def _moved_from(db: Database, sound_id: int, content_id: int, path: Path) -> int | None:
+def _moved_from(
+    db: Database, sound_id: int, content_id: int, path: Path, is_gone: Callable[[Path], bool]
+) -> int | None:
     """The sound that a new file with this content was before it moved: one that is missing, or whose file is no
     longer there (its folder may have moved as a whole, and not been scanned since). The likest path comes first."""
     rows = db.execute(
@@ -82,20 +87,9 @@ def _moved_from(db: Database, sound_id: int, content_id: int, path: Path) -> int
     ).fetchall()
     rows.sort(key=lambda row: (-_equal_tail(path, Path(row[1])), row[2] != SoundState.MISSING, row[0]))
     for older, old_path, state in rows[:_MOVES_CHECKED]:
-        if state == SoundState.MISSING or _is_gone(Path(old_path)):
+        if state == SoundState.MISSING or is_gone(Path(old_path)):
             return int(older)
     return None
-
-
-def _is_gone(path: Path) -> bool:
-    """Whether there is certainly no such file: one that cannot be reached may well be there."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _equal_tail(one: Path, other: Path) -> int:

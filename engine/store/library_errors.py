@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from engine.errors import KnownError
+from engine.store.migrations import TABLES
 
 _LITTLE_SPACE_BYTES = 1 << 20
 
@@ -41,10 +42,16 @@ def as_known(path: Path, error: sqlite3.Error) -> KnownError | None:
                 f"{path} could not be read or written ({error}).",
                 "Check that its disk is connected and healthy, and start Foundsound again.",
             )
-        case sqlite3.SQLITE_ERROR if str(error).startswith("no such "):  # a table or column: the file has lost it
+        case sqlite3.SQLITE_ERROR if _lacks_table(error):
             return corrupt(path, str(error))
         case _:
             return None
+
+
+def _lacks_table(error: sqlite3.Error) -> bool:
+    """Whether the file has lost one of its tables: any other error in a statement is a bug."""
+    before, _, name = str(error).rpartition(" ")
+    return before == "no such table:" and name.removeprefix("main.") in TABLES
 
 
 def disk_full(path: Path) -> KnownError:

@@ -11,6 +11,8 @@ from sqlite_utils import Database, Migrations
 APPLICATION_ID = 0x464E4453  # "FNDS"
 SCHEMA_VERSION = 1  # the number of migrations below
 
+TABLES = frozenset({"content", "folder", "pack", "segment", "sound", "tally"})
+
 migrations = Migrations("foundsound")
 
 

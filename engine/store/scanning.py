@@ -106,8 +106,8 @@ def record(
     return ScanCounts(len(new), len(changed), unchanged, len(returned)), touched
 
 
-def finish(db: Database, scan: Scan, unreadable: Sequence[Path]) -> tuple[int, set[int | None]]:
-    """Mark what the scan did not meet as missing, inside the caller's transaction: how many, and their contents."""
+def finish(db: Database, scan: Scan, unreadable: Sequence[Path]) -> tuple[tuple[int, ...], set[int | None]]:
+    """Mark what the scan did not meet as missing, inside the caller's transaction: which sounds, and their contents."""
     unread = {str(path) for path in unreadable}
     under = tuple(path.rstrip(os.sep) + os.sep for path in unread)
     unmet = db.execute(
@@ -123,4 +123,4 @@ def finish(db: Database, scan: Scan, unreadable: Sequence[Path]) -> tuple[int, s
         [row[:1] for row in unmet],
     )
     db.execute("DELETE FROM met WHERE folder_id = ?", [scan.folder_id])
-    return len(unmet), {row[2] for row in unmet}
+    return tuple(row[0] for row in unmet), {row[2] for row in unmet}

@@ -32,7 +32,7 @@ class SqliteStore:
     what another one wrote meanwhile come in the same way. Segments are never deleted.
     """
 
-    def __init__(self, file: LibraryFile, pack_id: str, pack_hash: str, dim: int) -> None:
+    def __init__(self, file: LibraryFile, pack_id: str, pack_hash: str, dim: int, drives: Drives) -> None:
         self._file = file
         self._db = file.db
         self._pack_id = pack_id
@@ -41,7 +41,7 @@ class SqliteStore:
         self._last_segment = 0
         self._data_version = 0
         self._pack = self._pack_row()
-        self._drives = Drives()
+        self._drives = drives
 
     @classmethod
     def open(
@@ -52,6 +52,7 @@ class SqliteStore:
         dim: int,
         read_only: bool = False,
         busy_timeout_s: float = 5.0,
+        drives: Drives | None = None,
     ) -> Self:
         """Open a library for a pack and load its vectors; sounds that this pack has not indexed become pending.
 
@@ -62,13 +63,14 @@ class SqliteStore:
             dim: Length of its vectors.
             read_only: Do not write, whatever happens. Implied where the file or its folder cannot be written.
             busy_timeout_s: How long any step waits for another process that is writing.
+            drives: Tells which folders are there.
 
         Raises:
             KnownError: As :meth:`engine.store.library_file.LibraryFile.open`.
         """
         file = LibraryFile.open(path, read_only, busy_timeout_s)
         try:
-            store = cls(file, pack_id, pack_hash, dim)
+            store = cls(file, pack_id, pack_hash, dim, drives or Drives())
             with file.reading():
                 indexed = store._load()
             if not file.read_only:
@@ -123,9 +125,10 @@ class SqliteStore:
                        coalesce(sum(sounds) FILTER (WHERE state = 'missing'), 0)
                 FROM folder LEFT JOIN tally ON folder_id = id GROUP BY id ORDER BY id
             """).fetchall()
+        there = self._drives.have([row[1] for row in rows])
         return tuple(
-            Folder(folder_id, Path(path), sounds, indexed, failed, missing, bool(self._drives.has_folder(path)))
-            for folder_id, path, sounds, indexed, failed, missing in rows
+            Folder(folder_id, Path(path), sounds, indexed, failed, missing, bool(answer))
+            for (folder_id, path, sounds, indexed, failed, missing), answer in zip(rows, there, strict=True)
         )
 
     def folder_path(self, folder_id: int) -> Path:
@@ -184,11 +187,19 @@ class SqliteStore:
             touched |= changed
         return counts
 
-    def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> int:
+    def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> tuple[int, ...]:
         with self._changing() as touched:
             missing, lost = scanning.finish(self._db, scan, unreadable)
             touched |= lost
         return missing
+
+    def count_missing(self, sound_ids: Sequence[int]) -> int:
+        with self._file.reading():
+            row = self._db.execute(
+                "SELECT count(*) FROM sound WHERE state = 'missing' AND id IN (SELECT value FROM json_each(?))",
+                [json.dumps(sound_ids)],
+            ).fetchone()
+        return int(row[0])
 
     def _has_vectors(self, content_id: int) -> bool:
         return bool(self._index.has(np.array([content_id]))[0])
@@ -218,7 +229,7 @@ class SqliteStore:
             content_id = int(known[0])
             touched.add(content_id)
             before = self._db.execute("SELECT content_id FROM sound WHERE id = ?", [sound_id]).fetchone()
-            moved = contents.settle(self._db, sound_id, content_id, size, mtime_ns)
+            moved = contents.settle(self._db, sound_id, content_id, size, mtime_ns, self._is_gone)
         if moved:
             return Adopted.MOVED
         return Adopted.UNCHANGED if before == (content_id,) else Adopted.DUPLICATE
@@ -232,7 +243,7 @@ class SqliteStore:
                 touched.update(
                     row[0] for row in self._db.execute("SELECT content_id FROM sound WHERE id = ?", [item.sound_id])
                 )
-                contents.settle(self._db, item.sound_id, content_id, item.info.size, item.info.mtime_ns)
+                contents.settle(self._db, item.sound_id, content_id, item.info.size, item.info.mtime_ns, self._is_gone)
 
     def save_failures(self, items: Sequence[tuple[int, KnownError]]) -> None:
         with self._changing() as touched:
@@ -261,6 +272,18 @@ class SqliteStore:
                 """UPDATE sound SET state = 'pending', error_kind = NULL, error_detail = NULL, error_hint = NULL
                    WHERE state = 'failed'"""
             ).rowcount
+
+    def _is_gone(self, path: Path) -> bool:
+        """Whether there is certainly no such file: one that cannot be reached may well be there."""
+        if self._drives.have([str(path.parent)]) == [None]:
+            return False
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return False
 
     def _checked(self, item: IndexedSound) -> IndexedSound:
         n = len(item.vectors)
@@ -319,6 +342,15 @@ class SqliteStore:
                 "SELECT id, state, content_id FROM sound WHERE path = ? AND folder_id IS NOT NULL", [str(path)]
             ).fetchone()
         return StoredSound(row[0], path, SoundState(row[1]), row[2]) if row else None
+
+    def paths_of(self, content_hash: bytes) -> list[Path]:
+        with self._file.reading():
+            rows = self._db.execute(
+                """SELECT path FROM sound JOIN content ON content.id = content_id
+                   WHERE hash = ? AND state = 'indexed'""",
+                [content_hash],
+            ).fetchall()
+        return [Path(path) for (path,) in rows]
 
     def sound_vectors(self, path: Path) -> Floats | None:
         sound = self.sound_by_path(path)

@@ -139,9 +139,13 @@ class Store(Protocol):
         """Record one slice of the files found. Raises FolderGoneError."""
         ...
 
-    def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> int:
+    def finish_scan(self, scan: Scan, unreadable: Sequence[Path] = ()) -> tuple[int, ...]:
         """Mark as missing the folder's sounds that the scan did not meet, but for those under ``unreadable`` paths;
-        returns how many. Not to be called when the scan was cancelled or the folder was not there."""
+        returns their ids. Not to be called when the scan was cancelled or the folder was not there."""
+        ...
+
+    def count_missing(self, sound_ids: Sequence[int]) -> int:
+        """How many of these sounds are missing now: some may have turned up elsewhere, as moved."""
         ...
 
     def next_pending(self, limit: int, after_id: int = 0) -> list[PendingSound]:
@@ -177,6 +181,10 @@ class Store(Protocol):
 
     def sound_vectors(self, path: Path) -> Floats | None:
         """The vectors (n, dim) of an indexed sound; None for any other path."""
+        ...
+
+    def paths_of(self, content_hash: bytes) -> list[Path]:
+        """Indexed sounds that hold these bytes."""
         ...
 
     def check(self) -> None:

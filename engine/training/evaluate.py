@@ -48,11 +48,11 @@ def evaluate(wanted: RetrievalSet, encoder: Encoder, progress: Callable[[int, in
     there = [index for index in range(len(wanted.files)) if index not in set(missing)]
     found: dict[int, Vectors] = {}
     failed: dict[int, KnownError] = {}
-    for number, vectors in embed_files([wanted.files[index] for index in there], encoder):
-        if isinstance(vectors, KnownError):
-            failed[there[number]] = vectors
+    for number, embedded in embed_files([wanted.files[index] for index in there], encoder):
+        if isinstance(embedded, KnownError):
+            failed[there[number]] = embedded
         else:
-            found[there[number]] = vectors
+            _, found[there[number]] = embedded
         if progress is not None:
             progress(len(found) + len(failed), len(there))
     if not found:

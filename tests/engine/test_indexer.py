@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from engine.drives import Drives
 from engine.errors import KnownError
 from engine.messages import IndexSummary, SoundState
 from engine.packs import Pack
@@ -143,7 +145,35 @@ def test_a_moved_file_is_not_missing(session: Session, tmp_path: Path) -> None:
     (folder / "b.wav").unlink()
     summary = _run(session, folder_id)
     assert (summary.unchanged, summary.moved, summary.missing) == (1, 1, 1)
+    (folder / "renamed.wav").rename(tmp_path / "away.wav")
+    _write(folder, ["b.wav"])
+    assert _run(session, folder_id).missing == 1, "whatever else has come back"
     assert _run(session, folder_id).missing == 0, "told once"
+
+
+def test_a_drive_that_does_not_answer_is_given_time_and_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, session: Session, tmp_path: Path
+) -> None:
+    asleep, here = _write(tmp_path / "asleep", ["a.wav"]), _write(tmp_path / "here", ["b.wav"])
+    ids = [session.add_folder(folder) for folder in (asleep, here)]
+    awake = threading.Event()
+    drives = Drives(patience_s=0.0, look=lambda path: path != str(asleep) or awake.wait(60.0))
+    session.indexer._drives = drives
+    monkeypatch.setattr("engine.indexer.DRIVE_PATIENCE_S", 0.0)
+    _run(session, *ids)
+    assert [problem.kind for problem in session.problems] == ["folder_no_answer"]
+    assert _indexed(session) == {"b.wav"}
+
+    monkeypatch.setattr("engine.indexer.DRIVE_PATIENCE_S", 60.0)
+    session.indexer.begin(ids)
+    for _ in range(3):
+        assert session.indexer.step()
+    assert session.indexer.progress.found == 0
+    awake.set()
+    while session.indexer.step():
+        pass
+    assert session.problems == ()
+    assert _indexed(session) == {"a.wav", "b.wav"}
 
 
 def test_a_folder_inside_another_is_that_folder(session: Session, tmp_path: Path) -> None:

@@ -73,6 +73,25 @@ def client(tmp_path: Path, pack: str) -> Iterator[Client]:
     assert client.engine.close(WAIT_S)
 
 
+def test_a_folder_that_comes_back_is_scanned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pack: str) -> None:
+    monkeypatch.setattr("engine.service.FOLDERS_INTERVAL_S", 0.05)
+    drive = _make_sounds(tmp_path / "drive", 2)
+    first = Client(tmp_path / "library.foundsound", pack)
+    first.engine.start()
+    first.engine.send(m.AddFolder(drive))
+    first.wait(m.IndexFinished)
+    assert first.engine.close(WAIT_S)
+    drive.rename(tmp_path / "unplugged")
+    second = Client(tmp_path / "library.foundsound", pack)
+    second.engine.start()
+    assert not second.wait(m.LibraryOpened).folders[0].available
+    _make_sounds(tmp_path / "unplugged", 3)
+    (tmp_path / "unplugged").rename(drive)
+    second.wait(m.FoldersChanged, lambda event: event.folders[0].available)
+    assert second.wait(m.IndexFinished).summary.indexed == 1
+    assert second.engine.close(WAIT_S)
+
+
 def _make_sounds(folder: Path, count: int, seconds: float = 0.5) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(count):

@@ -25,7 +25,7 @@ def titles_of_hits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Search]
     session.indexer.begin([session.add_folder(paths.resources() / "demo")])
     while session.indexer.step():
         pass
-    yield lambda caption: [TITLES[hit.path.name] for hit in session.search(caption, 10)]
+    yield lambda caption: [TITLES[hit.path.name] for hit in next(session.search([caption], 10))]
     session.close()
 
 

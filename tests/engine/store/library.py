@@ -68,7 +68,7 @@ def scan(store: SqliteStore, folder_id: int, slice_: int = 3) -> tuple[ScanCount
         sum(part.returned for part in slices),
     )
     unreadable = [entry.path for entry in entries if isinstance(entry, ScanProblem)]
-    return counts, store.finish_scan(scan_, unreadable)
+    return counts, len(store.finish_scan(scan_, unreadable))
 
 
 def index_pending(store: SqliteStore) -> list[Adopted | None]:

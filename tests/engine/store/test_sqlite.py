@@ -173,11 +173,11 @@ def test_sounds_under_an_unreadable_folder_do_not_go_missing(store: SqliteStore,
     write(root / "doors2/other.wav", "another")
     folder_id = index_folder(store, root)
     scan_ = store.begin_scan(folder_id)
-    assert store.finish_scan(scan_, [root / "doors", root / "rain.wav"]) == 2
+    assert len(store.finish_scan(scan_, [root / "doors", root / "rain.wav"])) == 2
     assert state(store, root / "doors/slam.wav") is SoundState.INDEXED
     assert state(store, root / "rain.wav") is SoundState.INDEXED
     assert state(store, root / "doors2/other.wav") is SoundState.MISSING
-    assert store.finish_scan(store.begin_scan(folder_id), [root]) == 0
+    assert store.finish_scan(store.begin_scan(folder_id), [root]) == ()
 
 
 def test_a_scan_that_was_cut_off_marks_nothing_and_leaves_nothing_behind(store: SqliteStore, root: Path) -> None:
@@ -194,8 +194,8 @@ def test_scans_of_two_folders_may_take_turns(store: SqliteStore, root: Path, tmp
     store.record_scan(one, [found(root / "rain.wav")])
     store.record_scan(two, [found(other / "thunder.wav")])
     store.record_scan(one, [found(root / "creak.wav")])
-    assert store.finish_scan(one) == 0
-    assert store.finish_scan(two) == 0
+    assert store.finish_scan(one) == ()
+    assert store.finish_scan(two) == ()
 
 
 # Failures ---------------------------------------------------------------------------------------------------------
@@ -402,7 +402,7 @@ def test_a_move_found_before_the_scan_ends_is_not_marked_missing_by_it(store: Sq
     scan_ = store.begin_scan(folder_id)
     store.record_scan(scan_, [found(path) for path in sorted(root.rglob("*.wav"))])
     assert index_pending(store) == [Adopted.MOVED]
-    assert store.finish_scan(scan_) == 0
+    assert store.finish_scan(scan_) == ()
     assert ids(store, [root / "weather.wav"]) == before
 
 
