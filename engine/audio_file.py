@@ -9,20 +9,17 @@ from __future__ import annotations
 import importlib.util
 import os
 import stat
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
+from typing import BinaryIO, Self
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
+from engine.audio_reader import MIN_SAMPLE_RATE_HZ, PREROLL_S, Reader, Samples, UndecodableError
 from engine.errors import KnownError
-
-if TYPE_CHECKING:
-    from av import AudioCodecContext, AudioFrame
+from engine.ffmpeg_reader import FFmpegReader
 
 HAS_FFMPEG = importlib.util.find_spec("av") is not None
 
@@ -46,46 +43,12 @@ SUPPORTED_SUFFIXES = frozenset(
     | ({".m4a", ".aac"} if HAS_FFMPEG else set())
 )
 
-# A lower rate is a damaged header, not a sound; believing it would resample a small file to days of samples.
-MIN_SAMPLE_RATE_HZ = 500
-
 # libsndfile cannot read the first two. It ends MP3 of variable rate without a Xing header early, and starts some Opus
 # files up to a packet late (its issues 794 and 826, in version 1.2.2 still).
 _FFMPEG_FIRST = frozenset({".m4a", ".aac", ".mp3", ".opus"})
 
-# Without this list FFmpeg takes a playlist or a subtitle named .wav at its word and opens what it points to.
-_FFMPEG_FORMATS = "aac,aiff,ape,asf,au,caf,flac,matroska,mov,mp3,ogg,tta,w64,wav,wv"
-_FFMPEG_READ_BYTES = 1 << 18
-# FFmpeg's sample formats, each with the value of silence and the factor to full scale 1.
-_FFMPEG_SAMPLES = {"u8": (128, 2**-7), "s16": (0, 2**-15), "s32": (0, 2**-31), "flt": (0, 1), "dbl": (0, 1)}
-_FFMPEG_SAMPLES |= {f"{name}p": scaling for name, scaling in _FFMPEG_SAMPLES.items()}
-# After a jump, lossy codecs sound wrong until they have decoded a few frames.
-_PREROLL_S = 0.5
-
 # Beyond this, libsndfile means that it does not know the length (it says 2**63 - 1, for FLAC that was streamed).
 _UNKNOWN_FRAMES = 2**62
-
-Samples = NDArray[np.float32]
-
-
-class _Reader(Protocol):
-    """One way to read one file. ``read`` returns (n, channels), n == 0 only at the end."""
-
-    sample_rate_hz: int
-    channels: int
-    frames: int | None
-
-    def read(self, frames: int) -> Samples: ...
-    def seek(self, frame: int) -> None: ...
-    def close(self) -> None: ...
-
-
-class _UndecodableError(Exception):
-    """A reader cannot go on with this file; another one may. ``frames`` is what the file declares, if that is known."""
-
-    def __init__(self, frames: int | None = None) -> None:
-        super().__init__(frames)
-        self.frames = frames
 
 
 class AudioFile:
@@ -97,7 +60,7 @@ class AudioFile:
         frames: Length as the file declares it, or None where only decoding can tell. Damaged files declare wrong ones.
     """
 
-    def __init__(self, path: Path, reader: _Reader, fallback: Callable[[Path], _Reader] | None) -> None:
+    def __init__(self, path: Path, reader: Reader, fallback: Callable[[Path], Reader] | None) -> None:
         self._path = path
         self._reader = reader
         self._fallback = fallback
@@ -139,7 +102,7 @@ class AudioFile:
         self._ended = False
         try:
             self._reader.seek(self._position)
-        except _UndecodableError:
+        except UndecodableError:
             self._hand_over()
         except OSError as error:
             raise file_error(self._path, error) from error
@@ -161,7 +124,7 @@ class AudioFile:
             while not self._ended:
                 try:
                     return self._reader.read(frames)
-                except _UndecodableError:
+                except UndecodableError:
                     self._hand_over()
         except OSError as error:
             raise file_error(self._path, error) from error
@@ -176,13 +139,13 @@ class AudioFile:
             return
         try:
             reader = opener(self._path)
-        except _UndecodableError:
+        except UndecodableError:
             return
         try:
             if (reader.sample_rate_hz, reader.channels) == (self.sample_rate_hz, self.channels):
                 reader.seek(self._position)
                 self._reader, reader, self._ended = reader, self._reader, False
-        except _UndecodableError:
+        except UndecodableError:
             return
         finally:
             reader.close()
@@ -198,14 +161,14 @@ def open_audio(path: Path) -> AudioFile:
     with open_file(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise KnownError("sound_empty", f"{path} is empty: 0 bytes.", "Export or copy it again.")
-    openers: list[Callable[[Path], _Reader]] = [_SoundFileReader]
+    openers: list[Callable[[Path], Reader]] = [_SoundFileReader]
     if HAS_FFMPEG:
-        openers.insert(0 if path.suffix.lower() in _FFMPEG_FIRST else 1, _FFmpegReader)
+        openers.insert(0 if path.suffix.lower() in _FFMPEG_FIRST else 1, FFmpegReader)
     declared: int | None = None
     for opener, fallback in zip(openers, [*openers[1:], None], strict=True):
         try:
             return AudioFile(path, opener(path), fallback)
-        except _UndecodableError as error:
+        except UndecodableError as error:
             declared = error.frames if declared is None else declared
         except OSError as error:
             raise file_error(path, error) from error
@@ -274,12 +237,12 @@ class _SoundFileReader:
 
     def __init__(self, path: Path) -> None:
         if path.suffix.lower() == ".raw":  # soundfile would ask for what only a header could tell
-            raise _UndecodableError
+            raise UndecodableError
         try:
             # As bytes, because soundfile refuses names that are not valid Unicode; Windows has no such names.
             self._file = _Stream(str(path) if os.name == "nt" else os.fsencode(path))
         except soundfile.LibsndfileError as error:
-            raise _UndecodableError from error
+            raise UndecodableError from error
         self.sample_rate_hz: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.frames: int | None = self._file.frames if self._file.frames < _UNKNOWN_FRAMES else None
@@ -288,7 +251,7 @@ class _SoundFileReader:
         absurd = self.sample_rate_hz < MIN_SAMPLE_RATE_HZ
         if opus_in_ogg or absurd or self.frames == 0:
             self._file.close()
-            raise _UndecodableError(None if absurd else self.frames)
+            raise UndecodableError(None if absurd else self.frames)
 
     def read(self, frames: int) -> Samples:
         # Into an array of our own, because soundfile else reads no more than the header declares.
@@ -296,151 +259,19 @@ class _SoundFileReader:
         try:
             read: Samples = self._file.read(out=samples)
         except soundfile.LibsndfileError as error:
-            raise _UndecodableError(self.frames) from error
+            raise UndecodableError(self.frames) from error
         return read
 
     def seek(self, frame: int) -> None:
         if self._lossy and HAS_FFMPEG:  # libsndfile jumps to a wrong place in Vorbis now and then (its issue 885)
-            raise _UndecodableError(self.frames)
-        start = max(0, frame - round(_PREROLL_S * self.sample_rate_hz)) if self._lossy else frame
+            raise UndecodableError(self.frames)
+        start = max(0, frame - round(PREROLL_S * self.sample_rate_hz)) if self._lossy else frame
         try:
             self._file.seek(start)
         except soundfile.LibsndfileError as error:
-            raise _UndecodableError(self.frames) from error
+            raise UndecodableError(self.frames) from error
         if frame > start:
             self.read(frame - start)
 
     def close(self) -> None:
         self._file.close()
-
-
-class _FFmpegReader:
-    """Reads with FFmpeg through PyAV, which is loaded only when a file needs it."""
-
-    def __init__(self, path: Path) -> None:
-        import av
-
-        self._av = av
-        # A file object of ours, because FFmpeg takes some file names for the address of a protocol.
-        self._file = path.open("rb")
-        self._open()
-
-    def _open(self) -> None:
-        try:
-            self._container = self._av.open(
-                self._file,
-                "r",
-                container_options={"format_whitelist": _FFMPEG_FORMATS},
-                metadata_errors="replace",
-                buffer_size=_FFMPEG_READ_BYTES,
-            )
-            self._open_stream()
-        except self._av.FFmpegError as error:
-            self._file.close()
-            raise _UndecodableError from error
-        except BaseException:
-            self._file.close()
-            raise
-
-    def _open_stream(self) -> None:
-        """Decode the first frame: in HE-AAC, the rate in the header is that of the half-rate core."""
-        if not self._container.streams.audio:
-            raise _UndecodableError
-        self._stream = self._container.streams.audio[0]
-        self._decoder = self._stream.codec_context
-        delay = 0  # samples before the sound that neither the duration nor the first frame's time allow for
-        if self._decoder.name == "opus" and "libopus" in self._av.codecs_available:
-            delay = self._decoder.delay
-            self._decoder = self._libopus()
-        self._time_base = float(self._stream.time_base or Fraction(1, self._stream.rate))
-        declared = self._stream.duration
-        self.frames = None if declared is None else round(declared * self._time_base * self._stream.rate) - delay
-        self._decoded = self._decode(strict=True)
-        first = next(self._decoded, None)
-        if first is None:
-            raise _UndecodableError(self.frames)
-        if first.sample_rate < MIN_SAMPLE_RATE_HZ or first.format.name not in _FFMPEG_SAMPLES:
-            raise _UndecodableError
-        self.sample_rate_hz = first.sample_rate
-        self.channels = first.layout.nb_channels
-        self._origin = (first.pts or 0) + round(delay / self.sample_rate_hz / self._time_base)
-        self._ready = [self._samples(first)]
-
-    def _libopus(self) -> AudioCodecContext:
-        """The reference decoder: FFmpeg's own puts the parts that Opus codes for speech some samples off."""
-        header = self._stream.codec_context
-        decoder = self._av.AudioCodecContext.create("libopus", "r")
-        decoder.extradata = header.extradata
-        decoder.sample_rate = header.sample_rate
-        decoder.layout = header.layout.name
-        decoder.options = {"request_sample_fmt": "flt"}
-        return decoder
-
-    def read(self, frames: int) -> Samples:
-        parts, count = self._ready, sum(map(len, self._ready))
-        while count < frames and (frame := self._next()) is not None:
-            parts.append(self._samples(frame))
-            count += len(parts[-1])
-        samples = np.concatenate(parts) if parts else np.empty((0, self.channels), np.float32)
-        self._ready = [samples[frames:]] if count > frames else []
-        return samples[:frames]
-
-    def seek(self, frame: int) -> None:
-        before_s = frame / self.sample_rate_hz - _PREROLL_S
-        if before_s <= 0:  # anew, because what codecs leave out before the start is left out reliably only then
-            self._container.close()
-            self._file.seek(0)
-            self._open()
-            self.read(frame)
-            return
-        try:
-            self._container.seek(self._origin + int(before_s / self._time_base), stream=self._stream)
-        except self._av.FFmpegError as error:
-            raise _UndecodableError(self.frames) from error
-        self._decoder.flush_buffers()
-        self._decoded = self._decode()
-        self._ready = []
-        while (decoded := self._next()) is not None:
-            if decoded.pts is None:
-                raise _UndecodableError(self.frames)
-            start = round((decoded.pts - self._origin) * self._time_base * self.sample_rate_hz)
-            if start + decoded.samples > frame:
-                self._ready = [self._samples(decoded)[max(0, frame - start) :]]
-                return
-
-    def close(self) -> None:
-        self._container.close()
-        self._file.close()
-
-    def _next(self) -> AudioFrame | None:
-        """The next frame; None at the end, and where the stream turns into one of another shape."""
-        frame = next(self._decoded, None)
-        if frame is None or (frame.sample_rate, frame.layout.nb_channels) != (self.sample_rate_hz, self.channels):
-            return None
-        return frame
-
-    def _decode(self, strict: bool = False) -> Iterator[AudioFrame]:
-        """Frames with samples in them. Damage is skipped, but where ``strict``, the first packet must be sound."""
-        try:
-            for packet in self._container.demux(self._stream):
-                try:
-                    frames = self._decoder.decode(packet)
-                except self._av.FFmpegError:
-                    if strict:
-                        raise
-                    continue
-                for frame in frames:
-                    if frame.samples:
-                        strict = False
-                        yield frame
-        except self._av.FFmpegError:
-            if strict:
-                raise
-
-    def _samples(self, frame: AudioFrame) -> Samples:
-        """Samples of a frame as float32 in [-1, 1], shape (n, channels)."""
-        array = frame.to_ndarray()
-        offset, scale = _FFMPEG_SAMPLES[frame.format.name]
-        table = array.T if frame.format.is_planar else array.reshape(-1, self.channels)
-        samples = np.ascontiguousarray(table, np.float32)
-        return samples if scale == 1 else (samples - np.float32(offset)) * np.float32(scale)
