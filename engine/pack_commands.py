@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ import typer
 from engine import console
 from engine.errors import KnownError
 from engine.model_commands import CACHE, ConfigFile, read_recipe, require_training
-from engine.packs import Pack, find_pack, installed, pack_in_use, size_on_disk, use_pack
+from engine.packs import Pack, find_pack, installed, size_on_disk, use_pack
 from engine.paths import user_packs
 from engine.progress import phases
 
@@ -28,40 +29,56 @@ class Installable(StrEnum):
     PAPER = "paper"
 
 
+@dataclass(frozen=True)
+class Row:
+    """A line of ``packs list``, by the names that its JSON has."""
+
+    id: str
+    title: str
+    version: str
+    hash: str
+    size_bytes: int
+    folder: str
+    in_use: bool
+
+
 @packs.command(name="list")
 def list_packs(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the installed packs and which one is in use."""
-    in_use = pack_in_use()
-    folders = {folder.name: folder for folder in reversed(list(installed()))}  # the user's own hide shipped ones
-    if os.path.isfile(Path(in_use) / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
-        folders[in_use] = Path(in_use)
+    folders = list(installed())
+    in_use: Path | None = None
+    try:
+        in_use = find_pack().folder
+    except KnownError as error:
+        console.note(f"warning: the pack in use: {error}")
+    if in_use is not None and in_use not in folders:
+        folders.append(in_use)
     rows = []
-    for name, folder in sorted(folders.items()):
+    for folder in sorted(folders, key=lambda folder: (folder.name, folder)):
         try:
-            pack = Pack.read(folder)
+            rows.append(_row(Pack.read(folder), folder == in_use))
         except KnownError as error:
             console.note(f"warning: {error}")
-            continue
-        rows.append(
-            {
-                "id": name,
-                "title": str(pack.manifest.get("name", "")),
-                "version": str(pack.manifest.get("version", "")),
-                "hash": pack.pack_hash,
-                "size_bytes": size_on_disk(pack),
-                "folder": str(folder),
-                "in_use": name == in_use,
-            }
-        )
     if as_json:
-        console.write_json(rows)
+        console.write_json([dataclasses.asdict(row) for row in rows])
         return
     for row in rows:
-        mark = "*" if row["in_use"] else " "
-        size = f"{int(str(row['size_bytes'])) / 1e6:.1f} MB"
-        console.write(f"{mark} {row['id']}  {row['version'] or '-'}  {str(row['hash'])[:12]}  {size}  {row['folder']}")
-    if not any(row["in_use"] for row in rows):
-        console.note(f"warning: the pack in use, “{in_use}”, is not installed.")
+        mark = "*" if row.in_use else " "
+        size = f"{row.size_bytes / 1e6:.1f} MB"
+        console.write(f"{mark} {row.id}  {row.version or '-'}  {row.hash[:12]}  {size}  {row.folder}")
+
+
+def _row(pack: Pack, in_use: bool) -> Row:
+    about = {name: str(pack.manifest.get(name, "")) for name in ("name", "version")}
+    return Row(
+        pack.folder.name,
+        about["name"],
+        about["version"],
+        pack.pack_hash,
+        size_on_disk(pack),
+        str(pack.folder),
+        in_use,
+    )
 
 
 @packs.command()

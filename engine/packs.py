@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import KnownError
-from engine.paths import DEFAULT_PACK, SHIPPED_PACK, pack_choice, resources, user_packs
+from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, resources, user_packs
 
 FORMAT = 1
 BLOCK_S = 30.0
@@ -125,13 +125,19 @@ def installed(folders: Iterable[Path] | None = None) -> Iterator[Path]:
 def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None) -> Pack:
     """The pack of that name, or in that folder when ``pack_id`` is a path; ``default`` is the one in use.
 
+    A name is never looked for in the working folder: ``./NAME`` is how to name a pack there.
+
     Raises:
-        KnownError: ``pack_unknown``, with the names of those there are; as :meth:`Pack.read` and :func:`pack_in_use`.
+        KnownError: ``pack_unknown``, with the names of those there are; as :meth:`Pack.read`, :func:`chosen_pack` and
+            :func:`engine.paths.absolute`.
     """
     if pack_id == DEFAULT_PACK:
-        pack_id = pack_in_use()
-    if os.path.isfile(Path(pack_id) / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
-        return Pack.read(Path(pack_id))
+        choice = chosen_pack()
+        return shipped_pack() if choice is None else find_pack(choice, folders)
+    if _is_path(pack_id):
+        folder = absolute(Path(pack_id))
+        if os.path.isfile(folder / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
+            return Pack.read(folder)
     candidates = list(installed(folders))
     for folder in candidates:
         if folder.name == pack_id:
@@ -144,20 +150,34 @@ def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None
     )
 
 
-def pack_in_use() -> str:
-    """The name or folder of the pack that the user chose, or else of the shipped one.
+def shipped_pack() -> Pack:
+    """The pack that comes with Foundsound, even where the user has one of the same name; raises as ``Pack.read``."""
+    return Pack.read(resources() / "packs" / SHIPPED_PACK)
+
+
+def chosen_pack() -> str | None:
+    """The name or the absolute folder of the pack that the user chose; None for the shipped one.
 
     Raises:
-        KnownError: ``pack_choice_broken`` when the choice cannot be read.
+        KnownError: ``pack_choice_unreadable`` when the system does not let it be read, ``pack_choice_broken`` when it
+            is not what :func:`use_pack` writes.
     """
     path = pack_choice()
     try:
         chosen = json.loads(path.read_text(encoding="utf-8"))["pack"]
         if not isinstance(chosen, str):
             raise TypeError("the pack must be named by a text")
+        if chosen == DEFAULT_PACK or (_is_path(chosen) and not Path(chosen).is_absolute()):
+            raise ValueError("the pack must be named by its name or its whole path")
     except FileNotFoundError:
-        return SHIPPED_PACK
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return None
+    except OSError as error:
+        raise KnownError(
+            "pack_choice_unreadable",
+            f"{path}, which may name the pack in use, cannot be read: {error.strerror}.",
+            "Check the rights of its folder, or name a pack with --pack.",
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise KnownError(
             "pack_choice_broken",
             f"{path}, which names the pack in use, cannot be read ({type(error).__name__}: {error}).",
@@ -174,11 +194,12 @@ def use_pack(pack_id: str) -> Pack:
     Raises:
         KnownError: As :func:`find_pack` and :meth:`Pack.verify`; ``pack_choice_unwritable``.
     """
-    pack = find_pack(SHIPPED_PACK if pack_id == DEFAULT_PACK else pack_id)
+    pack = shipped_pack() if pack_id == DEFAULT_PACK else find_pack(pack_id)
     pack.verify()
-    by_name = pack.folder in installed()
+    name = pack.folder.name
+    first = next((folder for folder in installed() if folder.name == name), None)  # what the name stands for
     path = pack_choice()
-    content = json.dumps({"pack": pack.folder.name if by_name else str(pack.folder.absolute())}, ensure_ascii=False)
+    content = json.dumps({"pack": name if first == pack.folder else str(pack.folder)}, ensure_ascii=False)
     try:
         if pack_id == DEFAULT_PACK:
             path.unlink(missing_ok=True)
@@ -212,6 +233,12 @@ def describe_files(folder: Path) -> dict[str, dict[str, int | str]]:
     return {
         path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size} for path in names
     }
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is a folder and not a name."""
+    separators = {os.sep, os.altsep or os.sep}
+    return text.startswith(("~", ".")) or Path(text).is_absolute() or not separators.isdisjoint(text)
 
 
 def _check_name(name: str) -> None:

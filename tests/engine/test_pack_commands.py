@@ -10,7 +10,7 @@ import pytest
 from engine import packs
 from engine.__main__ import main
 from engine.errors import KnownError
-from engine.packs import find_pack, pack_in_use, use_pack
+from engine.packs import chosen_pack, find_pack, use_pack
 from engine.paths import SHIPPED_PACK, resources
 from tests.engine.test_packs import _write_pack
 
@@ -68,7 +68,7 @@ def test_verify_names_a_changed_file(own: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert find_pack().pack_id == pack_in_use() == SHIPPED_PACK
+    assert find_pack().pack_id == SHIPPED_PACK
     _write_pack(own / "packs" / "mine")
     assert "mine" in _run(capsys, "use", "mine")
     assert find_pack().pack_id == find_pack("default").pack_id == "mine"
@@ -89,16 +89,62 @@ def test_only_a_whole_pack_is_chosen(own: Path) -> None:
         with pytest.raises(KnownError) as caught:
             use_pack(name)
         assert caught.value.kind == kind
-    assert pack_in_use() == SHIPPED_PACK
+    assert chosen_pack() is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pack": 3}'])
+def test_a_name_is_never_looked_for_in_the_working_folder(
+    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = _write_pack(own / "packs" / "mine")
+    monkeypatch.chdir(tmp_path)
+    stray = {name: _write_pack(tmp_path / name) for name in (SHIPPED_PACK, "mine", "only here")}
+    (stray[SHIPPED_PACK] / "pack.json").write_text("{")
+    assert find_pack().folder == find_pack(SHIPPED_PACK).folder == resources() / "packs" / SHIPPED_PACK
+    use_pack("mine")
+    assert find_pack().folder == find_pack("mine").folder == mine
+    with pytest.raises(KnownError) as caught:
+        find_pack("only here")
+    assert caught.value.kind == "pack_unknown"
+    use_pack("./only here")
+    monkeypatch.chdir(own)
+    assert find_pack().folder == stray["only here"]
+
+
+def test_a_pack_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(tmp_path))
+    mine = _write_pack(tmp_path / "mine")
+    assert find_pack(str(Path("~", "mine"))).folder == mine
+
+
+def test_a_pack_of_the_users_does_not_become_the_shipped_one(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = resources() / "packs" / SHIPPED_PACK
+    twin = _write_pack(own / "packs" / SHIPPED_PACK)
+    assert find_pack().folder == shipped
+    assert find_pack(SHIPPED_PACK).folder == twin
+    use_pack(SHIPPED_PACK)
+    assert find_pack().folder == twin
+    _run(capsys, "use", str(shipped))
+    assert find_pack().folder == shipped
+    use_pack("default")
+    assert find_pack().folder == shipped
+    rows = json.loads(_run(capsys, "list", "--json"))
+    assert {row["folder"]: row["in_use"] for row in rows} == {str(twin): False, str(shipped): True}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pack": 3}', '{"pack": "../mine"}', '{"pack": "default"}'])
 def test_a_broken_choice_is_said_and_can_be_mended(own: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
     _choice(own).parent.mkdir(parents=True)
     _choice(own).write_text(content)
     with pytest.raises(KnownError) as caught:
         find_pack()
     assert caught.value.kind == "pack_choice_broken"
+    with pytest.raises(SystemExit) as ended:
+        main(["packs", "list"])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, err.count("\n")) == (0, 1)
+    assert err.startswith("warning: ")
+    assert out.startswith(f"  {SHIPPED_PACK}")
     _run(capsys, "use", "default")
     assert find_pack().pack_id == SHIPPED_PACK
 
@@ -113,4 +159,19 @@ def test_a_chosen_pack_that_is_gone_is_named(own: Path, capsys: pytest.CaptureFi
     assert "packs use" in caught.value.hint
     with pytest.raises(SystemExit):
         main(["packs", "list"])
-    assert "“mine”, is not installed" in capsys.readouterr().err
+    assert "warning: the pack in use: There is no pack named “mine”" in capsys.readouterr().err
+
+
+def test_a_choice_that_cannot_be_read_does_not_stop_the_work(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _choice(own).mkdir(parents=True)  # in the way: opening it fails as where rights are missing
+    (tmp_path / "sounds").mkdir()
+    library = ["--library", str(tmp_path / "library")]
+    for command in (["index", str(tmp_path / "sounds"), *library], ["status", *library], ["packs", "list"]):
+        with pytest.raises(SystemExit) as ended:
+            main(command)
+        err = capsys.readouterr().err
+        assert (ended.value.code, err.count("\n")) == (0, 1), err
+        assert err.startswith("warning: ")
+        assert "pack.json, which may name the pack in use, cannot be read" in err
