@@ -44,9 +44,11 @@ def write(line: str) -> None:
     """Print a line of the answer; what would break it in two or upset a terminal is escaped, as JSON does it."""
     try:
         typer.echo(_escaped(line))
-    except BrokenPipeError:  # the reader, such as head, has all it wanted
+    except OSError as error:
         _discard_output()
-        sys.exit(0)
+        if _reader_left(error):  # such as head, which has all it wanted
+            sys.exit(0)
+        raise _unwritable(error) from error
 
 
 def note(line: str) -> None:
@@ -57,15 +59,17 @@ def note(line: str) -> None:
 
 def known_error(error: OSError) -> KnownError | None:
     """What to say of an error of the system that can come up anywhere; None for those that are bugs."""
-    reason = error.strerror or str(error)
     if error.errno in (errno.EMFILE, errno.ENFILE):
-        return KnownError("too_many_open_files", f"{reason}.", "Close other programs, or raise the limit on them.")
+        return KnownError(
+            "too_many_open_files", f"{_reason(error)}.", "Close other programs, or raise the limit on them."
+        )
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return KnownError("no_room", f"{_reason(error)}.", "Make room on the disk, or write the output somewhere else.")
     try:
-        sys.stdout.write("\n")  # it does not take this either, if it is what failed
-        sys.stdout.flush()
-    except OSError:
+        sys.stdout.flush()  # what Typer prints itself may wait there still, if it could not be written
+    except OSError as unwritten:
         _discard_output()
-        return KnownError("output_unwritable", f"The output cannot be written: {reason}.", "Write it somewhere else.")
+        return _unwritable(unwritten)
     return None
 
 
@@ -193,8 +197,23 @@ def _shown(progress: IndexProgress) -> tuple[str, int, int | None, str]:
     """What the progress bar says: description, sounds done, of how many, speed."""
     if progress.phase is IndexPhase.SCANNING:
         return f"Scanning, {progress.found} found", 0, None, ""
-    speed = f"{progress.speed_x:.0f}x real time" if progress.speed_x else "loading the model"
+    speed = f"{progress.speed_x:.0f}x real time" if progress.speed_x else ""
     return "Indexing", progress.done, progress.total, speed
+
+
+def _reader_left(error: OSError) -> bool:
+    """Whether nobody reads the output any more; Windows calls that an invalid argument."""
+    return error.errno == errno.EPIPE or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def _unwritable(error: OSError) -> KnownError:
+    return KnownError(
+        "output_unwritable", f"The output cannot be written: {_reason(error)}.", "Write it somewhere else."
+    )
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _counted(number: int, noun: str) -> str:

@@ -9,13 +9,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from engine import console
 from engine.__main__ import main
+from engine.errors import KnownError
 from engine.indexer import Indexer
 from engine.messages import IndexPhase
 from tests.engine.command_line import RATE_HZ, Cli, posix_only
@@ -54,6 +57,25 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(cli: Cli, sounds: Path) -> 
 )
 def test_wrong_usage_exits_2(cli: Cli, arguments: list[str]) -> None:
     cli(*arguments, expect=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "command"),
+    [
+        ("--pack", ["packs", "verify"]),
+        ("--library", ["packs", "list"]),
+        ("--library", ["train", "--config", "x.json"]),
+        ("--pack", ["distil", "--config", "x.json"]),
+        ("--library", ["evaluate", "--audio", "x", "--captions", "x.csv"]),
+    ],
+)
+def test_an_option_that_a_command_has_no_use_for_is_wrong_usage(
+    capsys: pytest.CaptureFixture[str], option: str, command: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([option, "mine", *command])
+    assert caught.value.code == 2
+    assert option in capsys.readouterr().err
 
 
 def test_known_errors_are_one_line_and_exit_1(cli: Cli, sounds: Path, tmp_path: Path) -> None:
@@ -263,9 +285,43 @@ def test_an_error_of_the_system_that_is_no_bug(cli: Cli, monkeypatch: pytest.Mon
     assert "raise the limit on them" in cli.err
 
 
-def _version(stdout: Any) -> subprocess.CompletedProcess[str]:
-    """Print the version in a process of its own."""
-    command = [sys.executable, "-m", "engine", "--version"]
+def test_a_bug_adds_nothing_to_the_output(
+    reader: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr("engine.__main__.find_pack", fail)
+    with pytest.raises(OSError, match=os.strerror(errno.EBADF)):
+        main(["status", "--json", "--library", str(reader.library)])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("system", "number", "ended_by"),
+    [("posix", errno.EPIPE, SystemExit), ("nt", errno.EINVAL, SystemExit), ("posix", errno.EINVAL, KnownError)],
+)
+def test_what_a_failure_to_write_means(
+    monkeypatch: pytest.MonkeyPatch, system: str, number: int, ended_by: type[BaseException]
+) -> None:
+    def fail(line: str) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(console, "_discard_output", lambda: None)
+    monkeypatch.setattr(console, "os", SimpleNamespace(name=system))
+    monkeypatch.setattr("typer.echo", fail)
+    with pytest.raises(ended_by) as caught:
+        console.write("a line")
+    if isinstance(caught.value, KnownError):
+        assert caught.value.kind == "output_unwritable"
+    else:
+        assert isinstance(caught.value, SystemExit)
+        assert caught.value.code == 0
+
+
+def _run(stdout: Any, option: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    command = [sys.executable, "-m", "engine", option]
     return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
 
 
@@ -273,17 +329,20 @@ def _version(stdout: Any) -> subprocess.CompletedProcess[str]:
 def test_a_reader_that_leaves_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = _version(writer)
+    done = _run(writer, "--version")
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-def test_output_that_cannot_be_written_is_a_known_error() -> None:
+@pytest.mark.parametrize(
+    ("option", "told"), [("--version", "The output cannot be written: No space"), ("--help", "No space")]
+)
+def test_output_that_cannot_be_written_is_a_known_error(option: str, told: str) -> None:
     with Path("/dev/full").open("w") as full:
-        done = _version(full)
+        done = _run(full, option)
     assert done.returncode == 1
-    assert done.stderr.startswith("foundsound: The output cannot be written: ")
+    assert done.stderr.startswith(f"foundsound: {told}")
     assert done.stderr.count("\n") == 1
 
 
