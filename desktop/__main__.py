@@ -13,6 +13,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from desktop.ending import end_process
 from engine import paths
 from engine.errors import KnownError
 
@@ -30,21 +31,35 @@ def main() -> None:
     """``foundsound``: the app, or with a command (``index``, ``search``, ...) the command line."""
     multiprocessing.freeze_support()  # a decode worker of the frozen app starts here, and goes no further
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--library", type=Path, default=paths.default_library())
+    parser.add_argument("--library")
     parser.add_argument("--pack", default=paths.DEFAULT_PACK)
     options, rest = parser.parse_known_args()
-    if rest:
+    if rest or options.library == "":  # which is for the command line to refuse
         from engine.__main__ import main as command_line
 
         command_line()
     elif not has_screen(sys.platform, os.environ):
-        sys.exit("There is no screen to open a window on. The command line works without: foundsound --help")
+        sys.exit(
+            "foundsound: There is no screen to open a window on. The command line works without: foundsound --help"
+        )
     else:
         try:
-            library = paths.absolute(options.library)
+            library = paths.absolute(Path(options.library or paths.default_library()))
+            leave_missing_folder()
         except KnownError as error:
-            sys.exit(f"error: {error}")
-        sys.exit(run(library, options.pack))
+            sys.exit(f"foundsound: {error}")
+        end_process(run(library, options.pack))
+
+
+def leave_missing_folder() -> None:
+    """Go home where the working folder is gone, as PyTorch would end the process; KnownError where there is no home."""
+    try:
+        paths.absolute(Path())
+    except KnownError as error:
+        try:
+            os.chdir(Path.home())
+        except (OSError, RuntimeError):
+            raise error from None
 
 
 def has_screen(platform: str, environment: Mapping[str, str]) -> bool:

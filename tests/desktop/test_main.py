@@ -13,6 +13,7 @@ import pytest
 
 from desktop import __main__ as starter
 from engine import paths
+from tests.engine.command_line import posix_only
 
 
 @pytest.fixture
@@ -68,7 +69,51 @@ def test_a_user_that_does_not_exist_is_told_in_a_line(
     monkeypatch.setattr(sys, "argv", ["foundsound", "--library", "~no such user/my.foundsound"])
     with pytest.raises(SystemExit) as ended:
         starter.main()
-    assert "no home folder for ~no such user" in str(ended.value.code)  # a text is printed, and the status is 1
+    told = str(ended.value.code)  # a text is printed, and the status is 1
+    assert told.startswith("foundsound: There is no home folder for ~no such user")
+    assert runs == []
+
+
+def test_a_library_without_a_name_is_wrong_usage(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["foundsound", "--library", ""])
+    with pytest.raises(SystemExit) as ended:
+        starter.main()
+    assert ended.value.code == 2
+    assert "--library" in capsys.readouterr().err
+    assert runs == []
+
+
+@posix_only
+def test_where_the_working_folder_is_gone_the_app_starts_at_home(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]], tmp_path: Path
+) -> None:
+    for name in ("gone", "home"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "argv", ["foundsound", "--library", str(tmp_path / "my.foundsound")])
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit) as ended:
+        starter.main()
+    assert ended.value.code == 0
+    assert runs == [(tmp_path / "my.foundsound", paths.DEFAULT_PACK)]
+    assert Path.cwd() == tmp_path / "home"
+
+
+@posix_only
+def test_without_a_working_folder_or_a_home_a_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, runs: list[tuple[Path, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setattr(sys, "argv", ["foundsound"])
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit) as ended:
+        starter.main()
+    assert str(ended.value.code).startswith("foundsound: The folder that this runs in is not there any more")
     assert runs == []
 
 
@@ -79,7 +124,7 @@ def test_without_a_screen_there_is_a_clear_line_instead_of_a_crash(
     monkeypatch.setattr(starter, "has_screen", lambda platform, environment: False)
     with pytest.raises(SystemExit) as ended:
         starter.main()
-    assert "no screen" in str(ended.value.code)
+    assert str(ended.value.code).startswith("foundsound: There is no screen")
     assert runs == []
 
 
