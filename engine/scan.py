@@ -26,9 +26,10 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class ScanProblem:
-    """A folder that could not be looked into, or a name that cannot be stored.
+    """A folder or file that could not be looked at, or a name that cannot be stored.
 
-    ``kind`` is ``folder_no_permission``, ``folder_unreadable`` or ``name_not_unicode``. What lies under ``path`` is not
+    ``kind`` is ``folder_missing``, ``folder_no_answer``, ``folder_no_permission``, ``folder_unreadable``,
+    ``sound_io_error`` or ``name_not_unicode``. What lies under ``path`` is not
     known to be missing. The path of ``name_not_unicode`` has surrogates in it (PEP 383): do not print or store it.
     """
 
@@ -123,10 +124,12 @@ def _found(entry: os.DirEntry[str]) -> FoundFile | ScanProblem | None:
         status = entry.stat()
     except FileNotFoundError:
         return None
-    except OSError:
+    except OSError as error:
         if entry.is_symlink():  # to itself, or to where we may not look
             return None
-        raise
+        if isinstance(error, PermissionError):  # which is the folder's, for all of its files
+            raise
+        return _file_problem(Path(entry.path), error)
     if not stat.S_ISREG(status.st_mode):
         return None
     if not _is_unicode(entry.name):
@@ -172,6 +175,15 @@ def _identity(folder: Path) -> tuple[int, int]:
 def _name_problem(path: Path) -> ScanProblem:
     readable = os.fsencode(path).decode(errors="replace")
     return ScanProblem(path, "name_not_unicode", f"The name of {readable} is not valid Unicode.", "Rename it.")
+
+
+def _file_problem(path: Path, error: OSError) -> ScanProblem:
+    return ScanProblem(
+        path,
+        "sound_io_error",
+        f"{path} cannot be looked at: {error.strerror or error}.",
+        "Check the disk or the connection to it, then rescan.",
+    )
 
 
 def _folder_problem(folder: Path, error: OSError) -> ScanProblem:

@@ -33,6 +33,30 @@ def touch(path: Path, size: int = 10) -> Path:
     return path
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other limits")
+def test_a_file_that_cannot_be_looked_at_does_not_hide_those_after_it(tmp_path: Path) -> None:
+    """The longest names in a deep folder make paths that are too long to be asked after."""
+    folder, names = tmp_path, ["a.wav", "b" * 240 + ".wav", "c.wav"]
+    for name in names:
+        touch(tmp_path / name)
+    deep = os.open(tmp_path, os.O_RDONLY)
+    try:
+        while len(str(folder)) < 4096 - 220:
+            part = "d" * min(200, 4096 - 100 - len(str(folder)))
+            os.mkdir(part, dir_fd=deep)
+            inner = os.open(part, os.O_RDONLY, dir_fd=deep)
+            os.close(deep)
+            deep, folder = inner, folder / part
+        for name in names:
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, dir_fd=deep))
+    finally:
+        os.close(deep)
+    found = list(scan_folder(folder))
+    shutil.rmtree(tmp_path)  # by its parts, which pytest might not do
+    assert [item.path.name[0] for item in found] == ["a", "b", "c"]
+    assert [getattr(item, "kind", "found") for item in found] == ["found", "sound_io_error", "found"]
+
+
 def names(root: Path) -> list[str]:
     """Paths found, from the root, in order; no problems allowed."""
     found = list(scan_folder(root))
