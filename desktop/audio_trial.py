@@ -11,8 +11,10 @@ import multiprocessing
 import os
 import signal
 import sys
+from multiprocessing.connection import wait
 from typing import Final
 
+from engine import processes
 from engine.errors import KnownError
 
 LONGEST_S: Final = 20.0
@@ -30,17 +32,22 @@ def require_audio_to_start(longest_s: float = LONGEST_S) -> None:
         return
     trial = multiprocessing.get_context("spawn").Process(target=_start_portaudio, name="audio-trial", daemon=True)
     try:
-        trial.start()
+        with processes.LOCK:
+            trial.start()
     except OSError as error:  # no process can be had: not a word on the audio
         log.warning("The audio could not be tried: %s", error)
         return
-    trial.join(longest_s)
-    if trial.exitcode is None:
-        trial.kill()
+    answered = bool(wait([trial.sentinel], longest_s))
+    with processes.LOCK:
+        if not answered:
+            trial.kill()
         trial.join()
+        exit_code = trial.exitcode or 0
+        trial.close()
+    if not answered:
         raise _unavailable("does not answer")
-    if trial.exitcode < 0:
-        raise _unavailable(f"crashes when it starts ({signal.strsignal(-trial.exitcode)})")
+    if exit_code < 0:
+        raise _unavailable(f"crashes when it starts ({signal.strsignal(-exit_code)})")
 
 
 def _start_portaudio() -> None:

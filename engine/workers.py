@@ -17,10 +17,11 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
+from engine import processes
 from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
 from engine.errors import KnownError
 
@@ -65,11 +66,11 @@ class DecodePool:
     def __init__(
         self, options: DecodeOptions, workers: int, time_limit_s: float = 60.0, buffer_s: float = 240.0
     ) -> None:
-        self._options = options
         self._workers = workers
-        self._time_limit_s = time_limit_s
-        self._buffer_s = buffer_s
-        self._open()
+        self._desk = _Desk(round(buffer_s * options.sample_rate_hz))
+        self._lines = [_Line(self._desk, options, time_limit_s) for _ in range(workers)]
+        # Also runs when the pool is dropped without close(), and at the interpreter's exit.
+        self._finish = weakref.finalize(self, _finish, self._desk, self._lines)
 
     def submit(self, job: Job) -> None:
         """Queue a job. Jobs start in order; the results of several are mixed."""
@@ -95,11 +96,6 @@ class DecodePool:
         """
         return self._desk.collect(timeout_s)
 
-    def forget(self) -> None:
-        """Drop the jobs in flight, running or not, with their results; new jobs may be submitted."""
-        self.close()
-        self._open()
-
     def close(self) -> None:
         """End the workers, whatever they are doing. Again is harmless."""
         self._finish()
@@ -107,12 +103,6 @@ class DecodePool:
     def worker_pids(self) -> list[int]:
         """Process ids of the workers that run now."""
         return [pid for line in self._lines if (pid := line.pid) is not None]
-
-    def _open(self) -> None:
-        self._desk = _Desk(round(self._buffer_s * self._options.sample_rate_hz))
-        self._lines = [_Line(self._desk, self._options, self._time_limit_s) for _ in range(self._workers)]
-        # Also runs when the pool is dropped without close(), and at the interpreter's exit.
-        self._finish = weakref.finalize(self, _finish, self._desk, self._lines)
 
 
 def _finish(desk: _Desk, lines: list[_Line]) -> None:
@@ -134,7 +124,6 @@ class _Desk:
         self._buffer_samples = buffer_samples
         self._buffered = 0
         self._failure: BaseException | None = None
-        self.processes = threading.Lock()  # multiprocessing does not expect several threads to start and join
         self.closed = False
         self.in_flight = 0
         self.undecoded = 0
@@ -214,7 +203,7 @@ class _Line:
 
     def kill(self) -> None:
         """End the process, from any thread; this line's thread then finds the connection closed."""
-        with self._desk.processes:
+        with processes.LOCK:
             if self._process:
                 self._process.kill()
 
@@ -253,7 +242,7 @@ class _Line:
 
     def _ready_process(self) -> Connection:
         """Connection to a process that waits for a job: the present one, or a new one if it died meanwhile."""
-        with self._desk.processes:
+        with processes.LOCK:
             alive = self._process is not None and self._process.is_alive()
         if self._connection is not None and alive:
             return self._connection
@@ -271,7 +260,7 @@ class _Line:
     def _start_process(self) -> Connection:
         """Connection to a new process, which says None when it is ready."""
         context = multiprocessing.get_context("spawn")
-        with self._desk.processes:
+        with processes.LOCK:
             if self._desk.closed:  # too late for kill(), so nobody would end it
                 raise RuntimeError("The pool is closed.")
             try:
@@ -289,11 +278,12 @@ class _Line:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        with self._desk.processes:
+        with processes.LOCK:
             process, self._process = self._process, None
-            if process is None:
-                return None
-            process.join(patience_s)
+        if process is None:
+            return None
+        wait([process.sentinel], patience_s)
+        with processes.LOCK:
             process.kill()
             process.join()
             exit_code = process.exitcode

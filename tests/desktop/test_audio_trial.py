@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from desktop.audio_output import AudioOutput
 from desktop.audio_trial import require_audio_to_start
 from desktop.mixer import Mixer
+from engine import processes
 from engine.errors import KnownError
 from tests.desktop.audio_device import NO_DEVICE, NULL, use_alsa
 
@@ -40,3 +43,15 @@ def test_audio_that_never_starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     use_alsa(monkeypatch, tmp_path, NULL)
     with pytest.raises(KnownError, match="does not answer"):
         require_audio_to_start(longest_s=0.0)
+
+
+def test_it_waits_until_no_other_process_starts_or_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    use_alsa(monkeypatch, tmp_path, NULL)
+    trial = threading.Thread(target=require_audio_to_start)
+    before = multiprocessing.active_children()
+    with processes.LOCK:
+        trial.start()
+        trial.join(0.1)
+        assert trial.is_alive()
+        assert multiprocessing.active_children() == before
+    trial.join()
