@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from engine.decode import SoundInfo
+from engine.errors import KnownError
 from engine.messages import SoundState
 from engine.scan import FoundFile, ScanProblem, scan_folder
 from engine.store.sqlite import SqliteStore
 from engine.store.store import Adopted, IndexedSound, ScanCounts
 
 DIM = 8
+FILE_GONE = KnownError("sound_unreadable", "It cannot be read.", "Replace it.")
 
 
 def open_store(
@@ -113,3 +116,12 @@ def best(store: SqliteStore, data: str, limit: int = 10) -> list[Path]:
 def everything(store: SqliteStore) -> set[Path]:
     """Every path that a search can return."""
     return set(best(store, "anything", limit=10_000))
+
+
+def refused(action: Callable[[], object]) -> str:
+    """The kind of KnownError that an action ends in; every one of them must say what to do."""
+    with pytest.raises(KnownError) as error:
+        action()
+    assert error.value.detail
+    assert error.value.hint
+    return error.value.kind
