@@ -147,7 +147,9 @@ def load_captioned(table: Path, audio: Path, check: bool = True) -> list[Clip]:
                 "data_columns", f"{table} has no column caption or caption_1.", "Name the columns file_name, caption."
             )
         captions.setdefault(row["file_name"], []).extend(text.strip() for text in numbered if text.strip())
-    clips = [Clip(audio / name, tuple(texts)) for name, texts in captions.items()]
+    clips = [Clip(audio / name, tuple(texts)) for name, texts in captions.items() if name.strip()]
+    if clips and not any(clip.captions for clip in clips):
+        raise KnownError("data_missing", f"{table} has no captions.", "Write at least one beside a file name.")
     return _all_there(_not_empty(clips, table), table) if check else _not_empty(clips, table)
 
 

@@ -123,6 +123,15 @@ def test_an_evaluation_is_told_by_its_columns_and_may_lack_files(tmp_path: Path)
     assert caught.value.kind == "data_missing"
 
 
+@pytest.mark.parametrize("rows", ["a.wav,", ",rain", ""])
+def test_an_evaluation_without_captions_or_files_is_refused(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "empty.csv").write_text(f"file_name,caption_1\n{rows}\n")
+    with pytest.raises(KnownError) as caught:
+        data.load_evaluation(tmp_path / "empty.csv", tmp_path)
+    assert caught.value.kind in ("data_missing", "data_columns")
+    assert "empty.csv" in caught.value.detail
+
+
 def test_a_subset_is_always_the_same_and_in_order() -> None:
     items = list(range(100))
     chosen = data.subset(items, 10)
