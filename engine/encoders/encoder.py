@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
@@ -201,7 +202,8 @@ def _tuples(value: Any) -> Any:
 def _weights(path: Path) -> dict[str, Tensor]:
     try:
         weights = {name: value.float() for name, value in load(path.read_bytes()).items()}
-    except Exception as error:  # safetensors raises its own bare Exception type
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        log.warning("%s cannot be read", path, exc_info=True)
         raise KnownError("pack_broken", f"{path} cannot be read ({error}).", "Install the pack again.") from error
     for name, value in weights.items():
         if not bool(torch.isfinite(value).all()):

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from engine.encoders.word_vectors import WordVectors, is_word_vectors
 from engine.errors import KnownError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+log = logging.getLogger(__name__)
 
 
 class TextEncoder(nn.Module):
@@ -39,12 +47,11 @@ class TextEncoder(nn.Module):
         Raises:
             KnownError: ``pack_broken`` when a file is missing or the weights do not fit the configuration.
         """
-        from tokenizers import Tokenizer
         from transformers import AutoModel
-        from transformers.utils import logging
+        from transformers.utils import logging as transformers_logging
 
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing is checked below
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing is checked below
         try:
             if is_word_vectors(folder):
                 model: nn.Module = WordVectors.load(folder)
@@ -53,8 +60,9 @@ class TextEncoder(nn.Module):
                     folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
                 )
                 _require_all_weights(report)
-            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        except Exception as error:  # tokenizers raises bare Exception
+            tokenizer = _read_tokenizer(folder / "tokenizer.json")
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+            log.warning("The text encoder in %s cannot be loaded", folder, exc_info=True)
             raise KnownError(
                 "pack_broken", f"The text encoder in {folder} cannot be loaded: {error}", "Install the pack again."
             ) from error
@@ -100,6 +108,15 @@ class TextEncoder(nn.Module):
         weights = {name: value.detach().contiguous() for name, value in self.model.state_dict().items()}
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
         self.tokenizer.save(str(folder / "tokenizer.json"))  # type: ignore[attr-defined]
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # of no class of its own
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _require_all_weights(report: dict[str, Collection[object]]) -> None:

@@ -54,7 +54,9 @@ def test_roberta_loads_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing_weight", "wrong_shape", "truncated", "no_tokenizer"])
-def test_damage_is_a_known_error(tmp_path: Path, damage: str) -> None:
+def test_damage_is_a_known_error_and_logged_whole(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
     folder = make_text_folder(tmp_path)
     path = folder / "model.safetensors"
     weights = load_file(path)
@@ -70,3 +72,15 @@ def test_damage_is_a_known_error(tmp_path: Path, damage: str) -> None:
     with pytest.raises(KnownError) as caught:
         TextEncoder.load(folder)
     assert caught.value.kind == "pack_broken"
+    (record,) = [record for record in caplog.records if record.name == "engine.encoders.text"]
+    assert record.exc_info is not None
+    assert record.exc_info[1] is caught.value.__cause__
+
+
+def test_a_bug_is_not_taken_for_a_broken_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def misspelt(folder: Path) -> bool:
+        raise AttributeError("no such attribute")
+
+    monkeypatch.setattr("engine.encoders.text.is_word_vectors", misspelt)
+    with pytest.raises(AttributeError):
+        TextEncoder.load(make_text_folder(tmp_path))
