@@ -1,4 +1,4 @@
-"""A complete pack with tiny random models, for tests that need a real encoder but no sense."""
+"""Packs for tests: a complete one with tiny random models, which makes no sense, and one without any."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 from engine.encoders.cnn10 import Cnn, CnnConfig
 from engine.encoders.frontend import FrontendConfig
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
-from engine.packs import Pack
+from engine.packs import Pack, describe_files
 from engine.training.export import PackParts, build_pack
 
 FRONTEND = FrontendConfig(8_000, 256, 128, 16, 0.0, 4_000.0, "htk", "l1", "log_10000", "constant", True)
@@ -66,3 +66,20 @@ def make_pack(folder: Path, pack_id: str = "tiny", seed: int = 0) -> Pack:
         max_tokens=32,
     )
     return build_pack(parts, folder / pack_id)
+
+
+def write_pack(folder: Path, **changes: object) -> Path:
+    """A pack of no models, for what reads its manifest and hashes only; ``changes`` replace fields of the manifest."""
+    folder.mkdir(parents=True)
+    (folder / "weights.safetensors").write_bytes(b"weights")
+    manifest = {
+        "format": 1,
+        "id": folder.name,
+        "audio": {"frontend": {"sample_rate_hz": 8000, "hop": 100}, "cnn": {"pools": [[2, 2], [2, 2], [1, 1]]}},
+        "tied_layers": {"dim": 8},
+        "segments": {"length_s": 10.0, "hop_s": 5.0},
+        "files": describe_files(folder),
+        **changes,
+    }
+    (folder / "pack.json").write_text(json.dumps(manifest))
+    return folder

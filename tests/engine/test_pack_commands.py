@@ -12,7 +12,7 @@ from engine.__main__ import main
 from engine.errors import KnownError
 from engine.packs import chosen_pack, find_pack, use_pack
 from engine.paths import SHIPPED_PACK, resources
-from tests.engine.test_packs import _write_pack
+from tests.tiny_pack import write_pack
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def _run(capsys: pytest.CaptureFixture[str], *arguments: str, expect: int = 0) -
 
 
 def test_list_names_every_pack_and_the_one_in_use(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _write_pack(own / "packs" / "mine")
+    write_pack(own / "packs" / "mine")
     _run(capsys, "use", "mine")
     rows = json.loads(_run(capsys, "list", "--json"))
     assert [(row["id"], row["in_use"]) for row in rows] == [("mine", True), (SHIPPED_PACK, False)]
@@ -50,7 +50,7 @@ def test_list_names_every_pack_and_the_one_in_use(own: Path, capsys: pytest.Capt
 
 
 def test_a_broken_pack_does_not_hide_the_others(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (_write_pack(own / "packs" / "mine") / "pack.json").write_text("{")
+    (write_pack(own / "packs" / "mine") / "pack.json").write_text("{")
     with pytest.raises(SystemExit):
         main(["packs", "list"])
     out, err = capsys.readouterr()
@@ -59,7 +59,7 @@ def test_a_broken_pack_does_not_hide_the_others(own: Path, capsys: pytest.Captur
 
 
 def test_verify_names_a_changed_file(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = _write_pack(own / "packs" / "mine")
+    folder = write_pack(own / "packs" / "mine")
     assert _run(capsys, "verify", "mine").startswith("mine: 1 files are whole")
     assert len(_run(capsys, "verify").splitlines()) == 2
     (folder / "weights.safetensors").write_bytes(b"weightz")
@@ -69,11 +69,11 @@ def test_verify_names_a_changed_file(own: Path, capsys: pytest.CaptureFixture[st
 
 def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert find_pack().pack_id == SHIPPED_PACK
-    _write_pack(own / "packs" / "mine")
+    write_pack(own / "packs" / "mine")
     assert "mine" in _run(capsys, "use", "mine")
     assert find_pack().pack_id == find_pack("default").pack_id == "mine"
     assert find_pack(SHIPPED_PACK).pack_id == SHIPPED_PACK
-    elsewhere = _write_pack(tmp_path / "elsewhere")
+    elsewhere = write_pack(tmp_path / "elsewhere")
     _run(capsys, "use", str(elsewhere))
     assert find_pack().folder == elsewhere
     assert str(elsewhere) in _run(capsys, "list")
@@ -83,7 +83,7 @@ def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsy
 
 
 def test_only_a_whole_pack_is_chosen(own: Path) -> None:
-    folder = _write_pack(own / "packs" / "mine")
+    folder = write_pack(own / "packs" / "mine")
     (folder / "weights.safetensors").write_bytes(b"")
     for name, kind in (("mine", "pack_wrong_hash"), ("yours", "pack_unknown")):
         with pytest.raises(KnownError) as caught:
@@ -95,9 +95,9 @@ def test_only_a_whole_pack_is_chosen(own: Path) -> None:
 def test_a_name_is_never_looked_for_in_the_working_folder(
     own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    mine = _write_pack(own / "packs" / "mine")
+    mine = write_pack(own / "packs" / "mine")
     monkeypatch.chdir(tmp_path)
-    stray = {name: _write_pack(tmp_path / name) for name in (SHIPPED_PACK, "mine", "only here")}
+    stray = {name: write_pack(tmp_path / name) for name in (SHIPPED_PACK, "mine", "only here")}
     (stray[SHIPPED_PACK] / "pack.json").write_text("{")
     assert find_pack().folder == find_pack(SHIPPED_PACK).folder == resources() / "packs" / SHIPPED_PACK
     use_pack("mine")
@@ -113,13 +113,13 @@ def test_a_name_is_never_looked_for_in_the_working_folder(
 def test_a_pack_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(tmp_path))
-    mine = _write_pack(tmp_path / "mine")
+    mine = write_pack(tmp_path / "mine")
     assert find_pack(str(Path("~", "mine"))).folder == mine
 
 
 def test_a_pack_of_the_users_does_not_become_the_shipped_one(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shipped = resources() / "packs" / SHIPPED_PACK
-    twin = _write_pack(own / "packs" / SHIPPED_PACK)
+    twin = write_pack(own / "packs" / SHIPPED_PACK)
     assert find_pack().folder == shipped
     assert find_pack(SHIPPED_PACK).folder == twin
     use_pack(SHIPPED_PACK)
@@ -150,7 +150,7 @@ def test_a_broken_choice_is_said_and_can_be_mended(own: Path, capsys: pytest.Cap
 
 
 def test_a_chosen_pack_that_is_gone_is_named(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = _write_pack(own / "packs" / "mine")
+    folder = write_pack(own / "packs" / "mine")
     use_pack("mine")
     folder.rename(own / "away")
     with pytest.raises(KnownError, match="mine") as caught:

@@ -9,23 +9,8 @@ import pytest
 
 from engine.errors import KnownError
 from engine.packs import Pack, describe_files, find_pack
+from tests.tiny_pack import write_pack
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
-
-
-def _write_pack(folder: Path, **changes: object) -> Path:
-    folder.mkdir(parents=True)
-    (folder / "weights.safetensors").write_bytes(b"weights")
-    manifest = {
-        "format": 1,
-        "id": folder.name,
-        "audio": {"frontend": {"sample_rate_hz": 8000, "hop": 100}, "cnn": {"pools": [[2, 2], [2, 2], [1, 1]]}},
-        "tied_layers": {"dim": 8},
-        "segments": {"length_s": 10.0, "hop_s": 5.0},
-        "files": describe_files(folder),
-        **changes,
-    }
-    (folder / "pack.json").write_text(json.dumps(manifest))
-    return folder
 
 
 def _kind(folder: Path) -> str:
@@ -36,7 +21,7 @@ def _kind(folder: Path) -> str:
 
 
 def test_a_whole_pack_reads_and_verifies(tmp_path: Path) -> None:
-    pack = Pack.read(_write_pack(tmp_path / "one"))
+    pack = Pack.read(write_pack(tmp_path / "one"))
     pack.verify()
     assert (pack.pack_id, pack.dim, pack.segment_s, pack.hop_s) == ("one", 8, 10.0, 5.0)
     assert (pack.sample_rate_hz, pack.frame_samples, pack.frame_s, pack.block_samples) == (8000, 400, 0.05, 240_000)
@@ -44,7 +29,7 @@ def test_a_whole_pack_reads_and_verifies(tmp_path: Path) -> None:
 
 
 def test_the_hash_names_the_whole_pack(tmp_path: Path) -> None:
-    one, other = _write_pack(tmp_path / "one"), _write_pack(tmp_path / "other", id="one")
+    one, other = write_pack(tmp_path / "one"), write_pack(tmp_path / "other", id="one")
     assert Pack.read(one).pack_hash == Pack.read(other).pack_hash
     (other / "weights.safetensors").write_bytes(b"changed")
     manifest = json.loads((other / "pack.json").read_text())
@@ -54,41 +39,41 @@ def test_the_hash_names_the_whole_pack(tmp_path: Path) -> None:
 
 
 def test_a_changed_file_is_named(tmp_path: Path) -> None:
-    folder = _write_pack(tmp_path / "one")
+    folder = write_pack(tmp_path / "one")
     (folder / "weights.safetensors").write_bytes(b"weightz")
     assert _kind(folder) == "pack_wrong_hash"
 
 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
-    folder = _write_pack(tmp_path / "one")
+    folder = write_pack(tmp_path / "one")
     (folder / "weights.safetensors").write_bytes(b"wei")
     assert _kind(folder) == "pack_wrong_hash"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    folder = _write_pack(tmp_path / "one")
+    folder = write_pack(tmp_path / "one")
     (folder / "weights.safetensors").unlink()
     assert _kind(folder) == "pack_broken"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"format": 1}'])
 def test_a_broken_manifest(tmp_path: Path, content: str) -> None:
-    folder = _write_pack(tmp_path / "one")
+    folder = write_pack(tmp_path / "one")
     (folder / "pack.json").write_text(content)
     assert _kind(folder) == "pack_broken"
 
 
 def test_a_newer_format(tmp_path: Path) -> None:
-    assert _kind(_write_pack(tmp_path / "one", format=2)) == "pack_newer"
+    assert _kind(write_pack(tmp_path / "one", format=2)) == "pack_newer"
 
 
 @pytest.mark.parametrize("name", ["../evil.safetensors", "/etc/x.json", "weights.pth", "code.py"])
 def test_only_safetensors_and_json_inside_the_folder(tmp_path: Path, name: str) -> None:
-    assert _kind(_write_pack(tmp_path / "one", files={name: {"sha256": ""}})) == "pack_broken"
+    assert _kind(write_pack(tmp_path / "one", files={name: {"sha256": ""}})) == "pack_broken"
 
 
 def test_find_by_name_by_folder_and_unknown(tmp_path: Path) -> None:
-    _write_pack(tmp_path / "one")
+    write_pack(tmp_path / "one")
     assert find_pack("one", [tmp_path]).folder == tmp_path / "one"
     assert find_pack(str(tmp_path / "one"), []).pack_id == "one"
     with pytest.raises(KnownError, match="one") as caught:
@@ -100,7 +85,7 @@ def test_find_by_name_by_folder_and_unknown(tmp_path: Path) -> None:
 def test_a_folder_of_packs_that_may_not_be_read_is_passed_over() -> None:
     with open_folder() as root:
         for parent in ("closed/packs", "packs"):
-            _write_pack(root / parent / "one")
+            write_pack(root / parent / "one")
         (root / "closed").chmod(0)
         try:
             lines = run_unprivileged(

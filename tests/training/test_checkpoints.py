@@ -13,21 +13,7 @@ from torch import Tensor
 from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, PANNS_CNN14, Cnn
 from engine.errors import KnownError
 from engine.training.checkpoints import aisfx, converted, panns
-
-
-def _panns_state() -> dict[str, Tensor]:
-    """The exact keys and shapes of ``Cnn10_mAP=0.380.pth``."""
-    torch.manual_seed(1)
-    return {
-        **Cnn(PANNS_CNN10).state_dict(),
-        "spectrogram_extractor.stft.conv_real.weight": torch.randn(513, 1, 1024),
-        "spectrogram_extractor.stft.conv_imag.weight": torch.randn(513, 1, 1024),
-        "logmel_extractor.melW": torch.randn(513, 64),
-        "fc1.weight": torch.randn(512, 512),
-        "fc1.bias": torch.randn(512),
-        "fc_audioset.weight": torch.randn(527, 512),
-        "fc_audioset.bias": torch.randn(527),
-    }
+from tests.training.tiny import panns_state
 
 
 def _cnn14_state() -> dict[str, Tensor]:
@@ -62,7 +48,7 @@ def _aisfx_state() -> dict[str, Tensor]:
 
 
 def test_panns_layout(tmp_path: Path) -> None:
-    state = _panns_state()
+    state = panns_state()
     torch.save({"model": state}, tmp_path / "cnn10.pth")
     weights = panns(tmp_path / "cnn10.pth", PANNS_CNN10)
     Cnn(PANNS_CNN10).load_state_dict(weights, strict=True)
@@ -92,7 +78,7 @@ def test_aisfx_layout_with_its_table_of_numpy_integers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["missing", "unknown", "shape"])
 def test_a_key_that_does_not_fit_is_named(tmp_path: Path, change: str) -> None:
-    state = _panns_state()
+    state = panns_state()
     if change == "missing":
         del state["conv_block2.bn1.running_mean"]
     elif change == "unknown":

@@ -17,8 +17,7 @@ from engine.training.features import Tokens
 from engine.training.model import RetrievalModel
 from engine.training.train import Trainer
 from engine.training.validation import EvalSet
-from tests.training.test_train import Memory
-from tests.training.tiny import WORDS, text_folder, tiny_cnn
+from tests.training.tiny import WORDS, Memory, text_folder, tiny_cnn
 
 CONFIG = TrainConfig(
     dim=16, layers=1, heads=2, feedforward=16, batch_size=4, losses=("contrastive",), metrics=("val.map_all",)

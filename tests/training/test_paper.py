@@ -18,7 +18,7 @@ from engine.errors import KnownError
 from engine.training import paper
 from engine.training.checkpoints import converted
 from engine.training.download import Source
-from tests.training.test_checkpoints import _panns_state
+from tests.training.tiny import panns_state
 
 
 def _roberta(folder: Path) -> Path:
@@ -58,7 +58,7 @@ def _source(path: Path, name: str, md5_only: bool = False) -> Source:
 
 @pytest.fixture
 def sources(tmp_path: Path) -> paper.PaperSources:
-    torch.save({"model": _panns_state(), "iteration": 1}, tmp_path / "cnn10.pth")
+    torch.save({"model": panns_state(), "iteration": 1}, tmp_path / "cnn10.pth")
     roberta = _roberta(tmp_path / "hub")
     names = ("config.json", "tokenizer.json", "model.safetensors")
     text = tuple(_source(roberta / name, f"roberta-base/{name}") for name in names)
@@ -70,7 +70,7 @@ def test_what_is_installed_loads_and_is_recorded(sources: paper.PaperSources, tm
     record = paper.install(tmp_path / "paper", sources, lambda *values: told.append(values))
     assert {name for name, _, _ in told} == {"Cnn10.pth", *(source.file for source in sources.text)}
     weights = converted(tmp_path / "paper" / "cnn10.safetensors", PANNS_CNN10)
-    assert torch.equal(weights["bn0.weight"], _panns_state()["bn0.weight"])
+    assert torch.equal(weights["bn0.weight"], panns_state()["bn0.weight"])
     text = TextEncoder.load(tmp_path / "paper" / "roberta-base")
     assert text.width == 16
     states, lengths = text(["dog dog", "dog"])

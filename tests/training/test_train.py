@@ -13,7 +13,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor
 
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
@@ -22,23 +21,7 @@ from engine.training.examples import TrainSet, batch_of
 from engine.training.rows import concatenate, crop, drop_tokens
 from engine.training.train import Trainer, train
 from engine.training.validation import EvalSet, vectors
-
-
-class Memory:
-    """Features in memory."""
-
-    def __init__(self, rows: Sequence[NDArray[np.float32]]) -> None:
-        self.rows = rows
-        self.lengths: NDArray[np.int64] = np.array([len(row) for row in rows], dtype=np.int64)
-        self.width = rows[0].shape[1]
-
-    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        lengths = self.lengths[indices]
-        batch = np.zeros((len(indices), int(lengths.max()), self.width), np.float32)
-        for target, index in zip(batch, indices, strict=True):
-            target[: len(self.rows[index])] = self.rows[index]
-        return torch.from_numpy(batch), torch.from_numpy(lengths)
-
+from tests.training.tiny import Memory
 
 CLASSES = 6
 CONFIG = TrainConfig(

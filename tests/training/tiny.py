@@ -1,15 +1,18 @@
-"""Encoders small enough for tests: a random CNN and a random BERT saved as a Hugging Face folder."""
+"""What the training's tests begin with: small encoders, published layouts with random weights, features, tones."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import save_file
+from torch import Tensor
 
-from engine.encoders.cnn10 import AISFX_CNN10, Cnn, CnnConfig
+from engine.encoders.cnn10 import AISFX_CNN10, PANNS_CNN10, Cnn, CnnConfig
 
 WORDS = "a the dog cat rain wind bark barks barking falls and while followed by of sound meow thunder".split()
 
@@ -62,3 +65,34 @@ def tone(path: Path, frequency_hz: float, seconds: float, sample_rate_hz: int = 
     times = np.arange(int(seconds * sample_rate_hz)) / sample_rate_hz
     soundfile.write(path, (0.5 * np.sin(2 * np.pi * frequency_hz * times)).astype(np.float32), sample_rate_hz)
     return path
+
+
+def panns_state() -> dict[str, Tensor]:
+    """The exact keys and shapes of ``Cnn10_mAP=0.380.pth``."""
+    torch.manual_seed(1)
+    return {
+        **Cnn(PANNS_CNN10).state_dict(),
+        "spectrogram_extractor.stft.conv_real.weight": torch.randn(513, 1, 1024),
+        "spectrogram_extractor.stft.conv_imag.weight": torch.randn(513, 1, 1024),
+        "logmel_extractor.melW": torch.randn(513, 64),
+        "fc1.weight": torch.randn(512, 512),
+        "fc1.bias": torch.randn(512),
+        "fc_audioset.weight": torch.randn(527, 512),
+        "fc_audioset.bias": torch.randn(527),
+    }
+
+
+class Memory:
+    """Features in memory."""
+
+    def __init__(self, rows: Sequence[NDArray[np.float32]]) -> None:
+        self.rows = rows
+        self.lengths: NDArray[np.int64] = np.array([len(row) for row in rows], dtype=np.int64)
+        self.width = rows[0].shape[1]
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        lengths = self.lengths[indices]
+        batch = np.zeros((len(indices), int(lengths.max()), self.width), np.float32)
+        for target, index in zip(batch, indices, strict=True):
+            target[: len(self.rows[index])] = self.rows[index]
+        return torch.from_numpy(batch), torch.from_numpy(lengths)
