@@ -20,6 +20,10 @@ from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, reso
 FORMAT = 1
 BLOCK_S = 30.0
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+SAMPLE_RATES_HZ = range(1_000, 1_000_000)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+"""What reading JSON of any shape can end in."""
+
 LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
 
 
@@ -60,7 +64,7 @@ class Pack:
                 )
             for name in manifest["files"]:
                 _check_name(name)
-            return cls(
+            pack = cls(
                 folder=folder,
                 pack_id=str(manifest["id"]),
                 pack_hash=hashlib.sha256(content).hexdigest(),
@@ -72,8 +76,19 @@ class Pack:
                 hop_s=float(manifest["segments"]["hop_s"]),
                 manifest=manifest,
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            pack._check_values()
+        except UNREADABLE as error:
             raise _broken(path, f"{type(error).__name__}: {error}") from error
+        return pack
+
+    def _check_values(self) -> None:
+        self.pack_id.encode()
+        if min(self.dim, self.frame_samples) < 1:
+            raise ValueError(f"{self.dim} dimensions, frames of {self.frame_samples} samples")
+        if self.sample_rate_hz not in SAMPLE_RATES_HZ:
+            raise ValueError(f"a sample rate of {self.sample_rate_hz} Hz")
+        if not 0 < self.hop_s <= self.segment_s < math.inf:
+            raise ValueError(f"segments of {self.segment_s} s every {self.hop_s} s")
 
     @property
     def frame_s(self) -> float:
@@ -94,7 +109,7 @@ class Pack:
         try:
             expected = str(self.manifest["files"][name]["sha256"])
             actual = sha256(self.folder / name)
-        except (OSError, KeyError, TypeError) as error:
+        except UNREADABLE as error:
             raise _broken(self.folder / name, f"{type(error).__name__}: {error}") from error
         if actual != expected:
             raise KnownError(
@@ -177,7 +192,7 @@ def chosen_pack() -> str | None:
             f"{path}, which may name the pack in use, cannot be read: {error.strerror}.",
             "Check the rights of its folder, or name a pack with --pack.",
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise KnownError(
             "pack_choice_broken",
             f"{path}, which names the pack in use, cannot be read ({type(error).__name__}: {error}).",
@@ -199,7 +214,9 @@ def use_pack(pack_id: str) -> Pack:
     name = pack.folder.name
     first = next((folder for folder in installed() if folder.name == name), None)  # what the name stands for
     path = pack_choice()
-    content = json.dumps({"pack": name if first == pack.folder else str(pack.folder)}, ensure_ascii=False)
+    content = json.dumps(
+        {"pack": name if first == pack.folder else str(pack.folder)}
+    )  # in ASCII, which can name any path
     try:
         if pack_id == DEFAULT_PACK:
             path.unlink(missing_ok=True)

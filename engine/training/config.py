@@ -116,7 +116,7 @@ def read_config(kind: type[Config], path: Path) -> Config:
         raise KnownError(
             "config_missing", f"{path} cannot be read: {error.strerror}.", "Check the path of the configuration."
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise KnownError("config_invalid", f"{path} is not JSON: {error}.", "Correct it.") from error
     return parse_config(kind, values, path)
 
