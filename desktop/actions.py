@@ -48,8 +48,8 @@ class Actions(QObject):
 
         icons.bind(self.add_folder, "folder-add")
         icons.bind(self.automatic, "headphones")
-        for action in (self.add_folder, self.automatic):  # in a menu the icon would hide the check mark
-            action.setIconVisibleInMenu(False)
+        for action in (self.add_folder, self.automatic):
+            action.setIconVisibleInMenu(False)  # no other entry has one, and it would hide a check mark
 
     @property
     def on_selection(self) -> tuple[QAction, ...]:

@@ -29,8 +29,8 @@ class ScanProblem:
     """A folder or file that could not be looked at, or a name that cannot be stored.
 
     ``kind`` is ``folder_missing``, ``folder_no_answer``, ``folder_no_permission``, ``folder_unreadable``,
-    ``sound_io_error`` or ``name_not_unicode``. What lies under ``path`` is not
-    known to be missing. The path of ``name_not_unicode`` has surrogates in it (PEP 383): do not print or store it.
+    ``sound_io_error`` or ``name_not_unicode``. What lies under ``path`` is not known to be missing. The path of
+    ``name_not_unicode`` has surrogates in it (PEP 383): do not print or store it.
     """
 
     path: Path
