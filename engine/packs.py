@@ -214,9 +214,8 @@ def use_pack(pack_id: str) -> Pack:
     name = pack.folder.name
     first = next((folder for folder in installed() if folder.name == name), None)  # what the name stands for
     path = pack_choice()
-    content = json.dumps(
-        {"pack": name if first == pack.folder else str(pack.folder)}
-    )  # in ASCII, which can name any path
+    named = name if first == pack.folder else str(pack.folder)
+    content = json.dumps({"pack": named})  # in ASCII, where any path can be written
     try:
         if pack_id == DEFAULT_PACK:
             path.unlink(missing_ok=True)

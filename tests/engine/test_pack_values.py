@@ -73,6 +73,6 @@ def test_a_pack_in_a_folder_whose_name_is_no_text_can_be_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packs, "pack_choice", lambda: tmp_path / "choice.json")
-    folder = write_pack(tmp_path / os.fsdecode(b"na\xffme"))
+    folder = write_pack(tmp_path / os.fsdecode(b"na\xffme"), id="one")
     packs.use_pack(str(folder))
     assert packs.find_pack().folder == folder
