@@ -6,6 +6,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+CPU_INDEX=https://download.pytorch.org/whl/cpu
+
 # Libraries that the wheels of PySide6 and sounddevice expect of the system, with the Debian packages that hold them.
 # The first column is what the loader looks for, so a library that is there by any other way is not installed again.
 libraries="
@@ -46,6 +48,13 @@ install_debian() {
         $as_root DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
 
+# wants_small_torch: whether the ordinary PyTorch would bring CUDA libraries that nothing here can use. Where pip is told
+# where to look, that is where PyTorch comes from too.
+wants_small_torch() {
+    [ "$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null &&
+        ! .venv/bin/python -m pip config list | grep -Eq 'index-url|find-links|no-index'
+}
+
 packages() {
     "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
         echo "Foundsound needs Python 3.11 or newer; name it like this: make PYTHON=/path/to/python3.11 run" >&2
@@ -62,6 +71,9 @@ packages() {
     [ -t 1 ] || pip="$pip --quiet"
     if [ -n "${TORCH_INDEX:-}" ]; then
         $pip --index-url "$TORCH_INDEX" torch
+    elif wants_small_torch; then
+        # Out of reach, or without our version: then it is the ordinary PyTorch, below.
+        $pip --index-url "$CPU_INDEX" --timeout 10 --retries 1 --no-deps torch 2>/dev/null || true
     fi
     $pip --editable ".[test,lint]"
 }

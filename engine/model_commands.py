@@ -69,7 +69,7 @@ def require_training(*modules: str) -> None:
         raise KnownError(
             "training_needs_more",
             f"This needs {' and '.join(missing)}, which is not installed.",
-            "Install it with: pip install -c constraints.txt -e .[train]",
+            'Install it with: python -m pip install -c constraints.txt -e ".[train]"',
         )
 
 
