@@ -1,13 +1,17 @@
-"""What the tests of the command line share: a pack, sounds, and libraries empty and filled."""
+"""What several tests of the engine begin with: a pack, sounds, libraries empty and filled, decode workers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from engine.__main__ import main
+from engine.workers import DecodePool
 from tests.engine.command_line import Cli, make_sounds
+from tests.engine.pools import OPTIONS
+from tests.sounds import write_sparse
 from tests.tiny_pack import make_pack
 
 
@@ -39,3 +43,16 @@ def ready(tmp_path_factory: pytest.TempPathFactory, pack: str) -> Path:
 @pytest.fixture
 def reader(ready: Path, pack: str, capsys: pytest.CaptureFixture[str]) -> Cli:
     return Cli(ready / "library", pack, capsys)
+
+
+@pytest.fixture
+def pool() -> Iterator[DecodePool]:
+    pool = DecodePool(OPTIONS, workers=2)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A sound that takes minutes to decode."""
+    return write_sparse(tmp_path / "endless.wav", 20 * 3600.0, 8_000)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -23,66 +19,19 @@ import pytest
 from engine import processes
 from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
 from engine.errors import KnownError
-from engine.workers import JOBS_AHEAD, NICENESS, DecodePool, Job, Message, _work
+from engine.workers import JOBS_AHEAD, DecodePool, Job, _work
+from tests.engine.pools import (
+    OPTIONS,
+    PATIENCE_S,
+    ends,
+    is_running,
+    linux_only,
+    poll_until,
+    posix_only,
+    run,
+    wait_until,
+)
 from tests.sounds import noise, write_sound, write_sparse, write_text
-
-OPTIONS = DecodeOptions(sample_rate_hz=8_000, block_samples=8_000)
-PATIENCE_S = 100.0
-
-posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-
-
-@pytest.fixture
-def pool() -> Iterator[DecodePool]:
-    pool = DecodePool(OPTIONS, workers=2)
-    yield pool
-    pool.close()
-
-
-@pytest.fixture
-def endless(tmp_path: Path) -> Path:
-    """A sound that takes minutes to decode."""
-    return write_sparse(tmp_path / "endless.wav", 20 * 3600.0, 8_000)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def poll_until(pool: DecodePool, condition: Callable[[list[Message]], bool]) -> list[Message]:
-    """All messages until they satisfy a condition."""
-    messages: list[Message] = []
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition(messages):
-        assert time.monotonic() < deadline
-        messages += pool.poll(1.0)
-    return messages
-
-
-def run(pool: DecodePool, *jobs: Job) -> dict[int, list[Any]]:
-    """Submit jobs, wait for all of them, and sort their results by job."""
-    for job in jobs:
-        pool.submit(job)
-    results: dict[int, list[Any]] = {}
-    for job_id, result in poll_until(pool, lambda _: pool.in_flight == 0):
-        results.setdefault(job_id, []).append(result)
-    return results
-
-
-def ends(messages: list[Message], job_id: int) -> list[Any]:
-    return [result for number, result in messages if number == job_id and not isinstance(result, Block)]
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_results_are_those_of_decode(pool: DecodePool, tmp_path: Path) -> None:
@@ -288,125 +237,3 @@ def test_processes_start_and_end_one_at_a_time_in_all_of_the_app(tmp_path: Path)
     for pool in pools:
         assert list(run(pool)) == [0]
         pool.close()
-
-
-@linux_only
-@pytest.mark.parametrize("state", ["unused", "starting", "idle", "decoding", "held back", "hanging"])
-def test_close_leaves_nothing_behind(endless: Path, tmp_path: Path, state: str) -> None:
-    threads, files = threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
-    pool = DecodePool(OPTIONS, workers=2, buffer_s=1 if state == "held back" else 240)
-    short = write_sound(tmp_path / "a.wav", noise(0.1))
-    if state == "starting":
-        pool.submit(Job(0, short))
-    elif state != "unused":
-        run(pool, *(Job(i, short) for i in range(30)))
-    if state in ("decoding", "held back", "hanging"):
-        for i in range(5):
-            pool.submit(Job(i, endless))
-        poll_until(pool, lambda messages: bool(messages))
-    pids = pool.worker_pids()
-    if state == "hanging":
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-    pool.close()
-    pool.close()
-    assert not any(is_running(pid) for pid in pids)
-    assert pool.worker_pids() == []
-    assert threading.active_count() == threads
-    gc.collect()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= files + 1  # multiprocessing's resource tracker keeps one
-    assert pool.poll(PATIENCE_S) == []
-    with pytest.raises(RuntimeError):
-        pool.submit(Job(1, short))
-
-
-def test_a_pool_that_is_dropped_closes(tmp_path: Path) -> None:
-    threads = threading.active_count()
-    pool = DecodePool(OPTIONS, workers=2)
-    run(pool, Job(1, write_sound(tmp_path / "a.wav", noise())))
-    assert threading.active_count() == threads + 2
-    del pool
-    assert threading.active_count() == threads
-
-
-SCRIPT = """
-import sys, time
-from pathlib import Path
-from engine.decode import DecodeOptions
-from engine.workers import DecodePool, Job
-
-class Hang:
-    def stat(self):
-        time.sleep(1000)
-
-if __name__ == "__main__":
-    pool = DecodePool(DecodeOptions(8_000, 8_000), workers=2)
-    for i in range(20):
-        pool.submit(Job(i, Path(sys.argv[1])))
-    while len(pool.worker_pids()) < 2 or not pool.poll(0.1):
-        pass
-    if sys.argv[2] == "hang":
-        pool.close()
-        pool = DecodePool(DecodeOptions(8_000, 8_000), workers=2)
-        for i in range(2):
-            pool.submit(Job(i, Path(__file__), hash_only=True))
-        while pool.in_flight:
-            pool.poll(0.1)
-        for i in range(2):
-            pool.submit(Job(i, Hang()))
-    print(*pool.worker_pids(), "torch" in sys.modules, flush=True)
-    if sys.argv[2] != "end":
-        time.sleep(1000)
-"""
-
-
-def start_script(tmp_path: Path, sound: Path, what: str) -> subprocess.Popen[str]:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT, encoding="utf-8")
-    return subprocess.Popen(
-        [sys.executable, str(script), str(sound), what],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_the_interpreter_ends_in_peace_though_the_pool_was_not_closed(endless: Path, tmp_path: Path) -> None:
-    process = start_script(tmp_path, endless, "end")
-    out, err = process.communicate(timeout=PATIENCE_S)
-    assert (process.returncode, err) == (0, "")
-    first, second, torch_loaded = out.split()
-    assert torch_loaded == "False"
-    if sys.platform == "linux":
-        assert not is_running(int(first))
-        assert not is_running(int(second))
-
-
-@linux_only
-@pytest.mark.parametrize("work", ["decode", "hang"])
-def test_workers_end_when_the_app_is_killed(endless: Path, tmp_path: Path, work: str) -> None:
-    with start_script(tmp_path, endless, work) as process:
-        assert process.stdout is not None
-        first, second, _ = process.stdout.readline().split()
-        assert is_running(int(first))
-        process.kill()
-        wait_until(lambda: not is_running(int(first)) and not is_running(int(second)))
-
-
-@linux_only
-def test_workers_are_modest(pool: DecodePool, tmp_path: Path) -> None:
-    """They ignore Ctrl+C, which the terminal sends to all; give way to others; and never load torch or SQLite."""
-    path = write_sound(tmp_path / "a.opus", noise(1.0, 48_000), 48_000)
-    run(pool, *(Job(i, path) for i in range(20)))
-    pids = pool.worker_pids()
-    for pid in pids:
-        os.kill(pid, signal.SIGINT)
-        assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)
-        loaded = Path(f"/proc/{pid}/maps").read_text()
-        assert "soundfile" in loaded or "sndfile" in loaded
-        assert "torch" not in loaded
-        assert "sqlite" not in loaded
-        assert "PySide6" not in loaded
-    run(pool, *(Job(i, path) for i in range(20)))
-    assert sorted(pool.worker_pids()) == sorted(pids)
