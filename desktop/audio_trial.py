@@ -64,5 +64,5 @@ def _unavailable(what: str) -> KnownError:
     return KnownError(
         "audio_unavailable",
         f"The system's audio {what}.",
-        "Check its settings (ALSA, JACK) and the free space in /dev/shm, and try again; searching works without it.",
+        "Check its settings (ALSA, JACK) and the free space in /dev/shm, then look for output devices again.",
     )

@@ -1,4 +1,4 @@
-"""The command line: index, search, similar, status. Same engine as the desktop app, no Qt."""
+"""The command line: index, remove, search, similar, status. Same engine as the desktop app, no Qt."""
 
 from __future__ import annotations
 
@@ -123,10 +123,36 @@ def index(
         if summary.failed:
             console.note("See “foundsound status” for the reasons.")
         console.write_summary(summary)
-        roots = {folder.path for folder in session.store.folders()}
+        roots = {folder.path for folder in session.store.folders() if folder.folder_id in ids}
         all_scanned = roots.isdisjoint(problem.path for problem in session.problems)
     if not all_scanned or len(readable) < len(folders or []):
         raise typer.Exit(1)
+
+
+@app.command()
+def remove(
+    folders: Annotated[
+        list[Path], typer.Argument(parser=_path, metavar="FOLDER", help="Folders of the library.", show_default=False)
+    ],
+    library: Library = None,
+    pack: PackId = DEFAULT_PACK,
+) -> None:
+    """Take folders and their sounds out of the library. The files stay; adding a folder again brings all back."""
+    if _is_missing(library):
+        raise KnownError("library_missing", "There is no library yet.", "Run “foundsound index FOLDER” first.")
+    with _session(library, pack) as session:
+        known = {folder.path: folder for folder in session.store.folders()}
+        wanted = [absolute(folder) for folder in folders]
+        unknown = [str(folder) for folder in wanted if folder not in known]
+        if unknown:
+            raise KnownError(
+                "folder_unknown",
+                f"{', '.join(unknown)} is not a folder of the library.",
+                "“foundsound status” lists them; a folder inside one of them goes only with it.",
+            )
+        for folder in dict.fromkeys(wanted):
+            session.store.remove_folder(known[folder].folder_id)
+            console.write(f"Removed {folder} ({known[folder].sounds} sounds); its files are where they were.")
 
 
 @app.command()

@@ -23,7 +23,9 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise KnownError(
-            "plot_missing", "Plots need matplotlib.", "Install it with: pip install foundsound[train]"
+            "plot_missing",
+            "Plots need matplotlib.",
+            'Install it with: python -m pip install -c constraints.txt -e ".[train]"',
         ) from error
     epochs = [line["epoch"] for line in history]
     figure = Figure(figsize=(9.0, 4.0), layout="constrained")

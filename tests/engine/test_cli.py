@@ -104,6 +104,20 @@ def test_the_options_of_the_app_may_come_before_the_command(
     assert (status["library"], status["pack"], status["segments"]) == (str(ready / "library"), "tiny", 12)
 
 
+def test_a_removed_folder_is_out_of_sight_and_comes_back_as_it_was(cli: Cli, sounds: Path, tmp_path: Path) -> None:
+    cli("remove", str(sounds), expect=1)
+    assert "no library yet" in cli.err
+    cli("index", str(sounds))
+    cli("remove", str(tmp_path / "nowhere"), str(sounds), expect=1)
+    assert "nowhere" in cli.err
+    assert len(cli.json("status")["folders"]) == 1, "all or none"
+    sounds.rename(tmp_path / "unplugged")
+    assert cli("remove", str(sounds)).startswith(f"Removed {sounds}")
+    assert cli.json("status")["folders"] == []
+    (tmp_path / "unplugged").rename(sounds)
+    assert "4 unchanged" in cli("index", str(sounds))
+
+
 def test_index_without_folders_scans_those_of_the_library(cli: Cli, sounds: Path, tmp_path: Path) -> None:
     cli("index", expect=2)
     assert not cli.library.exists()
