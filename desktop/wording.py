@@ -38,6 +38,7 @@ ERROR_TITLES: Final[Mapping[str, str]] = {
     "name_not_unicode": "The name is not valid text",
     "not_a_folder": "Not a folder",
     "pack_broken": "The model cannot be used",
+    "pack_choice_unreadable": "The choice of model cannot be read",
     "pack_choice_broken": "The choice of model cannot be read",
     "pack_choice_unwritable": "The choice of model cannot be saved",
     "pack_newer": "This model is for a newer Foundsound",

@@ -59,17 +59,25 @@ def note(line: str) -> None:
 
 def known_error(error: OSError) -> KnownError | None:
     """What to say of an error of the system that can come up anywhere; None for those that are bugs."""
+    unwritten = _flush()  # what Typer prints itself may wait there still, if it could not be written
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return KnownError(
             "too_many_open_files", f"{_reason(error)}.", "Close other programs, or raise the limit on them."
         )
+    if unwritten is not None:
+        return _unwritable(unwritten)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return KnownError("no_room", f"{_reason(error)}.", "Make room on the disk, or write the output somewhere else.")
+    return None
+
+
+def _flush() -> OSError | None:
+    """Write what waits for stdout; what cannot be written is given up, so that Python does not try again at its end."""
     try:
-        sys.stdout.flush()  # what Typer prints itself may wait there still, if it could not be written
-    except OSError as unwritten:
+        sys.stdout.flush()
+    except OSError as error:
         _discard_output()
-        return _unwritable(unwritten)
+        return error
     return None
 
 

@@ -342,7 +342,8 @@ def test_output_that_cannot_be_written_is_a_known_error(option: str, told: str) 
     with Path("/dev/full").open("w") as full:
         done = _run(full, option)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"foundsound: {told}")
+    assert done.stderr.startswith("foundsound: ")
+    assert told in done.stderr
     assert done.stderr.count("\n") == 1
 
 
