@@ -67,7 +67,7 @@ class TextEncoder(nn.Module):
                 "pack_broken", f"The text encoder in {folder} cannot be loaded: {error}", "Install the pack again."
             ) from error
         tokenizer.no_padding()
-        tokenizer.enable_truncation(min(max_tokens, getattr(model.config, "max_position_embeddings", max_tokens)))
+        tokenizer.enable_truncation(min(max_tokens, _positions(model, max_tokens)))
         return cls(model.eval(), tokenizer, max_tokens)
 
     @property
@@ -108,6 +108,17 @@ class TextEncoder(nn.Module):
         weights = {name: value.detach().contiguous() for name, value in self.model.state_dict().items()}
         save_file(weights, folder / "model.safetensors", {"format": "pt"})
         self.tokenizer.save(str(folder / "tokenizer.json"))  # type: ignore[attr-defined]
+
+
+def _positions(model: nn.Module, unlimited: int) -> int:
+    """How many tokens the encoder has positions for, ``unlimited`` where it has none.
+
+    RoBERTa and its kin number positions from after the padding token's number, and tell it to their table of positions.
+    """
+    count = getattr(model.config, "max_position_embeddings", unlimited)
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return int(count) if padding is None else int(count) - (int(padding) + 1)
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:

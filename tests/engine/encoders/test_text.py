@@ -39,18 +39,30 @@ def test_emoji_and_unknown_words_have_states(tmp_path: Path) -> None:
     assert (lengths > 0).all()
 
 
-def test_roberta_loads_too(tmp_path: Path) -> None:
-    folder = make_text_folder(tmp_path)
+def _roberta_folder(folder: Path) -> Path:
+    """A tiny RoBERTa with 40 positions, of which those up to the padding token's number, 1, are for no token."""
+    make_text_folder(folder)
     torch.manual_seed(0)
     config = RobertaConfig(
         vocab_size=10, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=40, pad_token_id=0,
+        max_position_embeddings=40, pad_token_id=1,
     )  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config.to_dict()))
     weights = RobertaModel(config, add_pooling_layer=False).state_dict()
     save_file({name: value.contiguous() for name, value in weights.items()}, folder / "model.safetensors")
-    states, _ = TextEncoder.load(folder, max_tokens=30)(["a dog", "rain"])
+    return folder
+
+
+def test_roberta_loads_too(tmp_path: Path) -> None:
+    states, _ = TextEncoder.load(_roberta_folder(tmp_path), max_tokens=30)(["a dog", "rain"])
     assert states.shape == (2, 2, 16)
+
+
+def test_long_captions_are_cut_to_the_positions_that_roberta_has_for_tokens(tmp_path: Path) -> None:
+    encoder = TextEncoder.load(_roberta_folder(tmp_path), max_tokens=10_000)
+    states, lengths = encoder(["dog " * 10_000, "rain"])
+    assert lengths.tolist() == [38, 1]
+    assert torch.isfinite(states).all()
 
 
 @pytest.mark.parametrize("damage", ["missing_weight", "wrong_shape", "truncated", "no_tokenizer"])
