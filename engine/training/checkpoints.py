@@ -5,7 +5,7 @@ Pickles are read with ``weights_only=True`` and an allow-list, once; packs hold 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,10 @@ def panns(path: Path, config: CnnConfig) -> dict[str, Tensor]:
     Its STFT and mel layers (our front end) and its AudioSet classifier are left out.
 
     Raises:
-        KnownError: ``checkpoint_unreadable``, or ``checkpoint_mismatch`` naming keys that are missing or unknown.
+        KnownError: ``checkpoint_unreadable``, or ``checkpoint_mismatch`` when the file holds no weights where the
+            publisher has them, or naming keys that are missing or unknown.
     """
-    state: Mapping[str, Tensor] = _read(path)["model"]
+    state = _weights_in(path, "model")
     ours = {name: value for name, value in state.items() if not name.startswith(_PANNS_UNUSED)}
     return _checked(path, ours, config)
 
@@ -47,7 +48,7 @@ def aisfx(path: Path, config: CnnConfig) -> dict[str, Tensor]:
     Raises:
         KnownError: As :func:`panns`.
     """
-    state: Mapping[str, Tensor] = _read(path)[0]
+    state = _weights_in(path, 0)
     prefix = "embedding_net."
     rest = [name for name in state if not name.startswith((prefix, "fc."))]
     ours = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
@@ -84,8 +85,6 @@ def resumable(path: Path, device: str = "cpu") -> dict[str, Any]:
     return state
 
 
-READERS: dict[str, Callable[[Path, CnnConfig], dict[str, Tensor]]] = {"panns": panns, "aisfx": aisfx}
-
 _PANNS_UNUSED = ("spectrogram_extractor.", "logmel_extractor.", "fc1.", "fc_audioset.")
 
 
@@ -99,6 +98,22 @@ def _read(path: Path) -> Any:
             f"The checkpoint {path} is damaged, or holds more than tensors and so cannot be read safely.",
             "Download it again from its publisher.",
         ) from error
+
+
+def _weights_in(path: Path, key: str | int) -> Mapping[str, Tensor]:
+    """The weights that stand under ``key`` in the file."""
+    held = _read(path)
+    try:
+        state = None if isinstance(held, Tensor) else held[key]
+    except (KeyError, IndexError, TypeError):  # a file of another layout
+        state = None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise KnownError(
+            "checkpoint_mismatch",
+            f"The checkpoint {path} does not fit: it has no weights under {key!r}.",
+            "Name the file as its publisher offers it, unchanged.",
+        )
+    return state
 
 
 def _checked(path: Path, weights: Mapping[str, Tensor], config: CnnConfig) -> dict[str, Tensor]:

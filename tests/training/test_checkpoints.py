@@ -91,6 +91,15 @@ def test_a_key_that_does_not_fit_is_named(tmp_path: Path, change: str) -> None:
     assert caught.value.kind == "checkpoint_mismatch"
 
 
+@pytest.mark.parametrize("held", [{"weights": {}}, [], torch.zeros(3), {"model": 3}, {"model": {"fc1": "x"}}, None])
+def test_a_file_of_another_layout_is_a_known_error(tmp_path: Path, held: object) -> None:
+    torch.save(held, tmp_path / "other.pth")
+    for read in (panns, aisfx):
+        with pytest.raises(KnownError, match=r"other\.pth does not fit") as caught:
+            read(tmp_path / "other.pth", PANNS_CNN10)
+        assert caught.value.kind == "checkpoint_mismatch"
+
+
 class _Harmful:
     def __reduce__(self) -> tuple[object, ...]:
         return (print, ("code ran",))
