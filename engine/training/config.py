@@ -97,14 +97,9 @@ class TrainConfig:
             self.pooling,
         )
 
-    @classmethod
-    def from_json(cls, path: Path) -> TrainConfig:
-        """Read a configuration; fields left out keep their defaults. Raises as :func:`read_config`."""
-        return read_config(cls, path)
-
 
 def read_config(kind: type[Config], path: Path) -> Config:
-    """A JSON object as a (nested) config dataclass.
+    """A JSON object as a (nested) config dataclass; fields left out keep their defaults.
 
     Raises:
         KnownError: ``config_missing`` when the file cannot be read, ``config_invalid`` when it is not JSON, has an

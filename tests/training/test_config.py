@@ -23,7 +23,7 @@ def _write(tmp_path: Path, values: object) -> Path:
 
 def test_the_default_is_the_papers_recipe(tmp_path: Path) -> None:
     """Koh & Chng 2022: triplet and contrastive loss summed, batch 32, Adam 1e-3, no weight decay, 2 layers of 192."""
-    config = TrainConfig.from_json(_write(tmp_path, {}))
+    config = read_config(TrainConfig, _write(tmp_path, {}))
     assert config == TrainConfig()
     assert config.losses == ("triplet", "contrastive")
     assert (config.batch_size, config.learning_rate, config.weight_decay) == (32, 1e-3, 0.0)
@@ -39,7 +39,7 @@ def test_the_default_is_the_papers_recipe(tmp_path: Path) -> None:
 
 def test_values_are_read(tmp_path: Path) -> None:
     values = {"losses": ["contrastive"], "kind": "linear", "dim": 300, "learning_rate": 1, "learned_temperature": True}
-    config = TrainConfig.from_json(_write(tmp_path, values))
+    config = read_config(TrainConfig, _write(tmp_path, values))
     assert config.losses == ("contrastive",)
     assert (config.kind, config.dim, config.learning_rate, config.learned_temperature) == ("linear", 300, 1.0, True)
     assert isinstance(config.learning_rate, float)
@@ -59,7 +59,7 @@ def test_values_are_read(tmp_path: Path) -> None:
 )
 def test_mistakes_are_named(tmp_path: Path, values: object, mention: str) -> None:
     with pytest.raises(KnownError, match=mention) as caught:
-        TrainConfig.from_json(_write(tmp_path, values))
+        read_config(TrainConfig, _write(tmp_path, values))
     assert caught.value.kind == "config_invalid"
 
 
@@ -82,11 +82,11 @@ def test_nested_fields_are_checked_with_their_path(tmp_path: Path) -> None:
 
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(KnownError) as caught:
-        TrainConfig.from_json(tmp_path / "none.json")
+        read_config(TrainConfig, tmp_path / "none.json")
     assert caught.value.kind == "config_missing"
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
     with pytest.raises(KnownError) as caught:
-        TrainConfig.from_json(tmp_path / "broken.json")
+        read_config(TrainConfig, tmp_path / "broken.json")
     assert caught.value.kind == "config_invalid"
 
 
