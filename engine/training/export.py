@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from engine.encoders.cnn10 import CnnConfig
@@ -73,4 +73,5 @@ def _save_half(weights: Mapping[str, Tensor], path: Path, exact: Mapping[str, Te
         for name, value in weights.items()
         if value.is_floating_point() and not name.endswith(("num_batches_tracked", "position_ids"))
     }
-    save_file({**kept, **{name: value.contiguous() for name, value in (exact or {}).items()}}, path)
+    whole = {**kept, **{name: value.contiguous() for name, value in (exact or {}).items()}}
+    path.write_bytes(save(whole))  # save_file would let only this user read it

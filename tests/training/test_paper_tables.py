@@ -35,8 +35,9 @@ def test_every_row_is_a_recipe_of_its_own(path: Path) -> None:
     assert len({row.key for row in table.rows}) == len({row.name for row in table.rows}) == len(table.rows)
     for row in table.rows:
         recipe = parse_config(Recipe, row.recipe, path)
-        assert recipe.data.clips > 0
-        assert recipe.train.metrics == ("queries.map_at_10", "names.map_at_10")
+        if table.name != "beyond":  # which is measured as the shipped pack is trained
+            assert recipe.data.clips > 0
+            assert recipe.train.metrics == ("queries.map_at_10", "names.map_at_10")
 
 
 def test_rows_differ_only_where_they_say_so() -> None:
