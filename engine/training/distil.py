@@ -145,7 +145,9 @@ def distil(
     """Run or resume a distillation; returns ``output``, the safetensors file with the averaged student CNN.
 
     Beside it stand a checkpoint, written every ``checkpoint_every`` steps, from which the same call goes on, and the
-    losses, a JSON line every 20 steps, which ``progress`` is told as well.
+    losses, a JSON line every 20 steps, which ``progress`` is told as well. A run that goes on takes up weights, running
+    mean, optimiser and schedule exactly, but hears other random scenes than it would have without the stop; so it ends
+    with weights as good, not with the same ones.
 
     Args:
         frontend: The student's front end.
@@ -158,7 +160,8 @@ def distil(
 
     Raises:
         KnownError: ``config_changed`` when the checkpoint is of another configuration, ``checkpoint_unreadable`` when
-            it is damaged, ``distil_diverged`` when the loss is no number any more.
+            it is damaged, ``distil_diverged`` when the loss or its gradient is no number any more; the weights and
+            the checkpoint last written stay as they are.
     """
     torch.manual_seed(config.seed)
     _, teacher_frames, probabilities = next(iter(Scenes(cache, config, 0)))
@@ -204,7 +207,11 @@ class _Run:
         self._settings = json.dumps(settings, sort_keys=True)
 
     def learn(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch and what the teacher says of it; returns the loss of frames and of tags."""
+        """One step on a batch and what the teacher says of it; returns the loss of frames and of tags.
+
+        Raises:
+            KnownError: ``distil_diverged``, before the step changes any weight.
+        """
         config = self.config
         self.student.train()
         if self.step < config.frozen_norm_steps:
@@ -219,7 +226,9 @@ class _Run:
         loss = frame_loss + config.tag_weight * tag_loss
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        steepness = nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
+        if not math.isfinite(float(loss.detach() + steepness)):
+            raise self._diverged()
         self.optimiser.step()
         _update_average(self.average, self.student, min(config.ema_decay, (1 + self.step) / (10 + self.step)))
         self.step += 1
@@ -227,12 +236,6 @@ class _Run:
 
     def report(self, state: DistilProgress, progress: Callable[[DistilProgress], None] | None) -> None:
         """Write a line of the history; tell the caller."""
-        if not (math.isfinite(state.frame_loss) and math.isfinite(state.tag_loss)):
-            raise KnownError(
-                "distil_diverged",
-                f"The loss is no number any more after {state.step} steps.",
-                "Go on from the last checkpoint with a lower learning_rate and another --output, or start over.",
-            )
         with self._beside(".jsonl").open("a", encoding="utf-8") as history:
             history.write(json.dumps({name: round(value, 5) for name, value in asdict(state).items()}) + "\n")
         if progress is not None:
@@ -270,6 +273,12 @@ class _Run:
         self.optimiser.load_state_dict(state["optimiser"])
         self.step = int(state["step"])
         log.info("resumed at step %d", self.step)
+
+    def _diverged(self) -> KnownError:
+        hint = "Start over with a lower learning_rate."
+        if self._beside(".checkpoint.pt").exists():
+            hint = f'Name {self.output} as "start", choose a lower learning_rate, and run it with another --output.'
+        return KnownError("distil_diverged", f"The loss is no number any more at step {self.step + 1}.", hint)
 
     def _beside(self, suffix: str) -> Path:
         return self.output.with_suffix(suffix)

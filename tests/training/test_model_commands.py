@@ -9,12 +9,10 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,6 +22,7 @@ from engine.packs import Pack
 from engine.training.encoders import CNNS
 from tests.engine.command_line import posix_only
 from tests.tiny_pack import make_pack
+from tests.training import teacher
 from tests.training.tiny import TINY_CNN, text_folder, tiny_cnn, tone
 
 Json = dict[str, Any]
@@ -257,23 +256,9 @@ def test_evaluate_with_many_files_a_caption_and_some_lost(cli: Cli, tmp_path: Pa
     assert "queriez.csv" in cli.refused("evaluate", "--audio", "sounds", "--captions", "queriez.csv", "--pack", pack)
 
 
-class Teacher:
-    """Stands for the ONNX teacher: 8 frames of 6 numbers and 5 probabilities that follow the waveform's level."""
-
-    def run(self, names: list[str], inputs: dict[str, np.ndarray[Any, Any]]) -> list[np.ndarray[Any, Any]]:
-        assert names == ["frames", "probabilities"]
-        level = np.abs(inputs["waveform"][0]).reshape(8, -1).mean(axis=1).astype(np.float32)
-        frames = np.stack([level, 1 - level, level**2, -level, level + 1, 0 * level + 1], axis=1)
-        return [frames[None], np.clip(level[None, :5], 0, 1)]
-
-
 @pytest.fixture
 def distillation(monkeypatch: pytest.MonkeyPatch, encoders: Json, tmp_path: Path) -> Json:
-    onnx = ModuleType("onnxruntime")
-    onnx.__spec__ = ModuleSpec("onnxruntime", None)
-    onnx.SessionOptions = SimpleNamespace  # type: ignore[attr-defined]
-    onnx.InferenceSession = lambda *_, **__: Teacher()  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "onnxruntime", onnx)
+    teacher.install(monkeypatch)
     rows = ["file,split,source,seconds,caption,audioset_tags"]
     for index, split in enumerate(["train", "train", "val"]):
         tone(tmp_path / "sounds" / f"{index}.wav", 200 + 300 * index, 0.5)

@@ -1,0 +1,274 @@
+"""Distillation: its losses by hand, its course, and what a run leaves when it stops or diverges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from engine.encoders.cnn10 import Cnn
+from engine.encoders.frontend import AISFX, LogMel
+from engine.errors import KnownError
+from engine.training.audio_cache import AudioCache
+from engine.training.checkpoints import converted
+from engine.training.distil import DistilConfig, Scenes, Student, _Run, _schedule, distil
+from tests.training import teacher
+from tests.training.tiny import TINY_CNN, tiny_cnn, tone
+
+CONFIG = DistilConfig(
+    Path("manifest.csv"),
+    Path("teacher.onnx"),
+    crop_s=0.4,
+    batch_size=2,
+    steps=6,
+    warm_up_steps=1,
+    frozen_norm_steps=2,
+    checkpoint_every=2,
+    workers=0,
+)
+Examples = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads that wait for each other take longer than such small layers do."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> AudioCache:
+    for index in range(3):
+        tone(tmp_path / f"{index}.wav", 300 * (index + 1), 0.5)
+    return AudioCache.build(tmp_path / "cache", tmp_path, [f"{index}.wav" for index in range(3)], 44_100)
+
+
+def _run(output: Path, config: DistilConfig = CONFIG, seed: int = 0) -> _Run:
+    return _Run(tiny_cnn(seed), teacher.WIDTH, teacher.CLASSES, config, output, "cpu")
+
+
+def _examples(seed: int) -> Examples:
+    """Log-mel frames and their number, and a teacher's frames and probabilities."""
+    drawn = torch.Generator().manual_seed(seed)
+    log_mel = torch.rand(2, 32, 96, generator=drawn)
+    frames = torch.randn(2, 2, teacher.WIDTH, generator=drawn)
+    return log_mel, torch.tensor([32, 32]), frames, torch.rand(2, teacher.CLASSES, generator=drawn)
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in module.state_dict().items()}
+
+
+def _same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
+    return set(one) == set(two) and all(torch.equal(one[name], two[name]) for name in one)
+
+
+def _answer(run: _Run, logit: float) -> None:
+    """Let the student answer (1, 0, 0...) for every frame and ``logit`` for every tag, whatever it hears."""
+    with torch.no_grad():
+        for head in (run.student.to_frames, run.student.to_tags):
+            head.weight.zero_()
+        run.student.to_frames.bias.copy_(torch.eye(teacher.WIDTH)[0])
+        run.student.to_tags.bias.fill_(logit)
+
+
+def test_the_losses_by_hand(tmp_path: Path) -> None:
+    run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=3.0))
+    _answer(run, 2.0)
+    log_mel, lengths, _, _ = _examples(0)
+    wanted = torch.zeros(2, 2, teacher.WIDTH)
+    wanted[0, 0, 0] = 7.0  # cosine 1, however long
+    wanted[0, 1, 1] = 1.0  # 0
+    wanted[1, 0, 0] = -1.0  # -1
+    wanted[1, 1, :2] = torch.tensor([3.0, 4.0])  # 0.6
+    tags = torch.full((2, teacher.CLASSES), 0.25)
+    frame_loss, tag_loss = run.learn(log_mel, lengths, wanted, tags)
+    assert float(frame_loss) == pytest.approx(1 - (1 + 0 - 1 + 0.6) / 4)
+    chance = 1 / (1 + np.exp(-2.0))
+    assert float(tag_loss) == pytest.approx(-0.25 * np.log(chance) - 0.75 * np.log(1 - chance), rel=1e-5)
+    slope = run.student.to_tags.bias.grad
+    assert slope is not None
+    expected = torch.full((teacher.CLASSES,), 3.0 * (chance - 0.25) / teacher.CLASSES)
+    torch.testing.assert_close(slope / slope.norm(), expected / expected.norm(), rtol=1e-2, atol=0.0)
+    total = torch.cat([value.grad.flatten() for value in run.student.parameters() if value.grad is not None]).norm()
+    assert total <= 1.0 + 1e-4
+
+
+def test_the_tags_count_by_their_weight(tmp_path: Path) -> None:
+    slopes = []
+    for weight in (0.0, 0.05, 0.1):
+        run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=weight))
+        _answer(run, 0.0)
+        log_mel, lengths, _, _ = _examples(0)
+        frames = torch.eye(teacher.WIDTH)[0].expand(2, 2, -1)  # as the student answers: nothing left to learn
+        run.learn(log_mel, lengths, frames, torch.ones(2, teacher.CLASSES))
+        slope = run.student.to_tags.bias.grad
+        assert slope is not None
+        slopes.append(float(slope.sum()))
+    assert slopes == pytest.approx([0.0, -0.05 * 0.5, -0.1 * 0.5], rel=1e-2)
+
+
+def test_the_students_frames_are_averaged_to_the_teachers() -> None:
+    student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES).eval()
+    log_mel, lengths, _, _ = _examples(0)
+    with torch.no_grad():
+        frames, _ = student.cnn(log_mel, lengths)
+        assert frames.shape[1] == 4
+        found_frames, found_tags = student(log_mel, lengths, 2)
+        pairs = torch.stack([(frames[:, 0] + frames[:, 1]) / 2, (frames[:, 2] + frames[:, 3]) / 2], dim=1)
+        torch.testing.assert_close(found_frames, student.to_frames(pairs))
+        torch.testing.assert_close(found_tags, student.to_tags(frames.mean(dim=1)))
+
+
+def test_batch_norms_keep_to_what_they_know_at_first(tmp_path: Path) -> None:
+    run = _run(tmp_path / "cnn.safetensors")
+    norms = [module for module in run.student.modules() if isinstance(module, nn.BatchNorm2d)]
+    known = [_weights(norm)["running_mean"] for norm in norms]
+    scales = [_weights(norm)["weight"] for norm in norms]
+    for step in range(CONFIG.frozen_norm_steps):
+        run.learn(*_examples(step))
+        assert all(torch.equal(_weights(norm)["running_mean"], mean) for norm, mean in zip(norms, known, strict=True))
+    assert not any(torch.equal(norm.weight, scale) for norm, scale in zip(norms, scales, strict=True))
+    run.learn(*_examples(9))
+    assert not any(torch.equal(_weights(norm)["running_mean"], mean) for norm, mean in zip(norms, known, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [(0, 0.1), (4, 0.5), (9, 1.0), (59, 1.0), (60, 1.0), (80, 0.5), (98, 0.05), (99, 0.025), (100, 0.02), (500, 0.02)],
+)
+def test_the_learning_rate_warms_up_holds_and_falls(step: int, share: float) -> None:
+    config = replace(CONFIG, steps=100, warm_up_steps=10, decay_fraction=0.4)
+    assert _schedule(step, config) == pytest.approx(share)
+
+
+def test_a_run_without_warm_up_or_with_nothing_but_decay() -> None:
+    assert _schedule(0, replace(CONFIG, steps=100, warm_up_steps=0)) == 1.0
+    assert _schedule(25, replace(CONFIG, steps=100, warm_up_steps=0, decay_fraction=1.0)) == 0.75
+
+
+def test_the_heads_learn_four_times_as_fast(tmp_path: Path) -> None:
+    run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, learning_rate=0.01, warm_up_steps=4))
+    run.learn(*_examples(0))
+    assert [group["lr"] for group in run.optimiser.param_groups] == pytest.approx([0.0025, 0.01])
+
+
+def test_the_running_mean_begins_fast_and_ends_slow(tmp_path: Path) -> None:
+    run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, ema_decay=0.15))
+    expected = run.student.to_tags.weight.detach().clone()
+    for step, decay in enumerate([1 / 10, 0.15, 0.15]):  # 2/11 and 3/12 are more than ema_decay
+        run.learn(*_examples(step))
+        expected = decay * expected + (1 - decay) * run.student.to_tags.weight.detach()
+        torch.testing.assert_close(run.average.to_tags.weight.detach(), expected)
+    counters = {name: value for name, value in _weights(run.average).items() if name.endswith("num_batches_tracked")}
+    assert {int(value) for value in counters.values()} == {3 - CONFIG.frozen_norm_steps}
+
+
+def test_going_on_takes_up_everything_that_a_step_depends_on(tmp_path: Path) -> None:
+    """On the same examples a stopped run ends with the weights of one that was never stopped."""
+    whole, first = _run(tmp_path / "whole.safetensors"), _run(tmp_path / "cnn.safetensors")
+    first.student.load_state_dict(whole.student.state_dict())
+    first.average.load_state_dict(whole.average.state_dict())
+    for step in range(4):
+        whole.learn(*_examples(step))
+    for step in range(3):
+        first.learn(*_examples(step))
+    first.save()
+    second = _run(tmp_path / "cnn.safetensors", seed=5)
+    second.resume()
+    assert second.step == 3
+    second.learn(*_examples(3))
+    assert _same(_weights(second.student), _weights(whole.student))
+    assert _same(_weights(second.average), _weights(whole.average))
+
+
+def test_what_is_heard_follows_from_seed_and_first_step(cache: AudioCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a run that goes on hears other scenes than it would have without the stop."""
+    teacher.install(monkeypatch)
+
+    def heard(config: DistilConfig, first_step: int) -> list[NDArray[np.float32]]:
+        return [waveform for waveform, _, _ in islice(Scenes(cache, config, first_step), 3)]
+
+    def alike(one: list[NDArray[np.float32]], two: list[NDArray[np.float32]]) -> bool:
+        return all(np.array_equal(*pair) for pair in zip(one, two, strict=True))
+
+    scenes = heard(CONFIG, 0)
+    assert {waveform.shape for waveform in scenes} == {(17_640,)}
+    assert alike(scenes, heard(CONFIG, 0))
+    assert not alike(scenes, heard(CONFIG, 2))
+    assert not alike(scenes, heard(replace(CONFIG, seed=1), 0))
+
+
+def test_the_weights_left_are_the_running_mean(
+    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    teacher.install(monkeypatch)
+    output = tmp_path / "cnn.safetensors"
+    assert distil(LogMel(AISFX), tiny_cnn(), cache, CONFIG, output) == output
+    state = torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True)
+    average = {name.removeprefix("cnn."): value for name, value in state["average"].items() if name.startswith("cnn.")}
+    assert _same(load_file(output), average)
+    assert not torch.equal(average["conv_block1.conv1.weight"], state["student"]["cnn.conv_block1.conv1.weight"])
+
+
+class Broken(teacher.Teacher):
+    """Gives no numbers from its ``healthy``-th scene on."""
+
+    def __init__(self, healthy: int) -> None:
+        self.healthy = healthy
+
+    def run(self, names: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        self.healthy -= 1
+        frames, probabilities = super().run(names, inputs)
+        return [frames, probabilities if self.healthy >= 0 else np.full_like(probabilities, np.nan)]
+
+
+@pytest.mark.parametrize("last_step", [3, 4])
+def test_a_diverged_run_leaves_its_last_checkpoint_to_start_from(
+    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last_step: int
+) -> None:
+    """Also where the step that diverges is one after which a checkpoint is written."""
+    output, again = tmp_path / "cnn.safetensors", tmp_path / "again" / "cnn.safetensors"
+    teacher.install(monkeypatch, lambda: Broken((last_step - 1) * CONFIG.batch_size))
+    with pytest.raises(KnownError, match=f"step {last_step}") as caught:
+        distil(LogMel(AISFX), tiny_cnn(), cache, CONFIG, output)
+    assert caught.value.kind == "distil_diverged"
+    assert all(said in caught.value.hint for said in (f'{output} as "start"', "learning_rate", "--output"))
+    state = torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True)
+    assert state["step"] == 2
+    assert all(torch.isfinite(value).all() for part in ("student", "average") for value in state[part].values())
+    teacher.install(monkeypatch)
+    cnn = Cnn(TINY_CNN)
+    cnn.load_state_dict(converted(output, TINY_CNN))
+    distil(LogMel(AISFX), cnn, cache, replace(CONFIG, start=output, learning_rate=1e-5), again)
+    assert all(torch.isfinite(value).all() for value in load_file(again).values())
+
+
+def test_a_run_that_diverges_before_its_first_checkpoint_starts_over(
+    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    teacher.install(monkeypatch, lambda: Broken(0))
+    with pytest.raises(KnownError) as caught:
+        distil(LogMel(AISFX), tiny_cnn(), cache, CONFIG, tmp_path / "cnn.safetensors")
+    assert caught.value.kind == "distil_diverged"
+    assert caught.value.hint.startswith("Start over")
+    assert not (tmp_path / "cnn.safetensors").exists()
+
+
+def test_a_gradient_that_is_no_number_changes_no_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _run(tmp_path / "cnn.safetensors")
+    run.student.to_tags.weight.register_hook(lambda slope: slope * torch.inf)  # type: ignore[no-untyped-call]
+    before = [value.clone() for value in run.student.parameters()]
+    with pytest.raises(KnownError, match="step 1"):
+        run.learn(*_examples(0))
+    assert all(torch.equal(one, two) for one, two in zip(run.student.parameters(), before, strict=True))
