@@ -72,7 +72,18 @@ class Objective(nn.Module):
         return drop_tokens(states, lengths, self.config.token_dropout, rng)
 
     def _targets(self, batch: Batch, positives: Tensor) -> Tensor:
-        """Contrastive targets (sounds, captions), rows summing to 1."""
+        """Contrastive targets (sounds, captions), rows summing to 1.
+
+        A sound shares its target evenly among the captions that are its positives. ``soft_contrastive_loss`` takes
+        these rows as they are for sounds against captions; for captions against sounds it scales the columns *of these
+        rows* to sum to 1. So a caption gives a sound with few positives more than one with many, unlike in
+        ``contrastive_loss``, where either side shares evenly; the two are one where belonging together is transitive.
+
+        ``soft_weight`` first mixes in a softmax, at temperature 0.1, of how alike the sounds' tags are: the cosine of
+        the square roots of their probabilities. ``caption_weight`` then mixes into all of that a softmax, at the same
+        temperature, of the cosine between the captions' mean token states. A chained row has the tags of both its
+        sounds, but only the first caption counts there.
+        """
         config = self.config
         known = positives.float() / positives.sum(dim=1, keepdim=True)
         if config.soft_weight > 0:
