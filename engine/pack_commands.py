@@ -86,9 +86,23 @@ def verify(
     pack: Annotated[str | None, typer.Argument(help="Its name, or its folder; else all.", show_default=False)] = None,
 ) -> None:
     """Check every file of a pack, or of all, against the SHA-256 in its pack.json."""
-    for each in [find_pack(pack)] if pack is not None else [Pack.read(folder) for folder in installed()]:
-        each.verify()
-        console.write(f"{each.pack_id}: {len(each.manifest['files'])} files are whole ({each.folder})")
+    if pack is not None:
+        _verify(find_pack(pack))
+        return
+    broken = False
+    for folder in installed():
+        try:
+            _verify(Pack.read(folder))
+        except KnownError as error:
+            broken = True
+            console.note(f"foundsound: {error}")
+    if broken:
+        raise typer.Exit(1)
+
+
+def _verify(pack: Pack) -> None:
+    pack.verify()
+    console.write(f"{pack.pack_id}: {len(pack.manifest['files'])} files are whole ({pack.folder})")
 
 
 @packs.command()

@@ -67,6 +67,20 @@ def test_verify_names_a_changed_file(own: Path, capsys: pytest.CaptureFixture[st
     assert "no pack named" in _run(capsys, "verify", "yours", expect=1)
 
 
+def test_verify_goes_on_past_broken_packs(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (write_pack(own / "packs" / "a") / "pack.json").write_text("{")
+    (write_pack(own / "packs" / "b") / "weights.safetensors").write_bytes(b"weightz")
+    write_pack(own / "packs" / "c")
+    with pytest.raises(SystemExit) as caught:
+        main(["packs", "verify"])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 1
+    assert [line.partition(":")[0] for line in out.splitlines()] == ["c", SHIPPED_PACK]
+    first, second = err.splitlines()
+    assert str(own / "packs" / "a" / "pack.json") in first
+    assert str(own / "packs" / "b" / "weights.safetensors") in second
+
+
 def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert find_pack().pack_id == SHIPPED_PACK
     write_pack(own / "packs" / "mine")
