@@ -5,25 +5,28 @@ A "model soup" (Wortsman et al. 2022): it often does better than its ingredients
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from engine.errors import KnownError
+from engine.training import checkpoints
 
 
 def soup(paths: Sequence[Path]) -> dict[str, Tensor]:
     """The mean of the floating-point weights in safetensors files, as float32; counters are left out.
 
     Raises:
-        KnownError: ``weights_differ`` when the files do not hold the same names and shapes.
+        KnownError: ``weights_differ`` when the files do not hold the same names and shapes, ``checkpoint_unreadable``
+            when one is missing or damaged.
     """
     ingredients = [
-        {name: value.float() for name, value in load(path.read_bytes()).items() if value.dtype.is_floating_point}
+        {name: value.float() for name, value in checkpoints.tensors(path).items() if value.dtype.is_floating_point}
         for path in paths
     ]
     shapes = [{name: value.shape for name, value in each.items()} for each in ingredients]
@@ -35,16 +38,19 @@ def soup(paths: Sequence[Path]) -> dict[str, Tensor]:
     return {name: torch.stack([each[name] for each in ingredients]).mean(dim=0) for name in shapes[0]}
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Write the mean of the named files."""
-    out, *paths = map(Path, arguments)
+    parser = argparse.ArgumentParser(description="Write the mean of several sets of weights that began as one.")
+    parser.add_argument("out", type=Path, help="safetensors file to write")
+    parser.add_argument("weights", type=Path, nargs="+", help="safetensors files to take the mean of")
+    chosen = parser.parse_args(arguments)
     try:
-        weights = soup(paths)
+        mean = soup(chosen.weights)
+        chosen.out.parent.mkdir(parents=True, exist_ok=True)
+        save_file(mean, chosen.out)
     except (KnownError, OSError) as error:
         sys.exit(str(error))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(weights, out)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -7,6 +7,7 @@ one head by principal components. Every figure is on the hand-written queries of
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from engine.encoders.text import TextEncoder
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
-from engine.training import data, features
+from engine.training import checkpoints, data, features
 from engine.training.config import TrainConfig, read_config
 from engine.training.metrics import RetrievalMetrics, retrieval_metrics
 from engine.training.recipe import Recipe, prepare
@@ -120,7 +120,7 @@ def measure(config: Path, runs: Sequence[Path], cache: Path) -> Mapping[str, Ret
     for run in runs:
         settings = read_config(TrainConfig, run / "config.json")
         model = TiedLayers(settings.tied(learned.frames.width, learned.states.width)).eval()
-        model.load_state_dict(load_file(run / "tied.safetensors"))
+        model.load_state_dict(checkpoints.tensors(run / "tied.safetensors"))
         prompted = []
         for prompt in PROMPTS:
             states = features.token_states([prompt.format(caption) for caption in written.captions], text, cache)
@@ -139,15 +139,18 @@ def measure(config: Path, runs: Sequence[Path], cache: Path) -> Mapping[str, Ret
     }
 
 
-def main(arguments: Sequence[str]) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Print a line for each treatment."""
-    config, *runs = map(Path, arguments)
+    parser = argparse.ArgumentParser(description="Measure what can be done to vectors after training.")
+    parser.add_argument("config", type=Path, help="the configuration that the runs were trained with")
+    parser.add_argument("runs", type=Path, nargs="+", metavar="run", help="output folder of a finished training")
+    chosen = parser.parse_args(arguments)
     try:
-        for name, found in measure(config, runs, Path("data", "cache")).items():
+        for name, found in measure(chosen.config, chosen.runs, Path("data", "cache")).items():
             print(f"{name:40} mAP {found.map_all:.3f}  R@10 {found.recall_at_10:.3f}  mAP@10 {found.map_at_10:.3f}")
     except KnownError as error:
         sys.exit(str(error))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

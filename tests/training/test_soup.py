@@ -25,5 +25,22 @@ def test_weights_of_different_networks_are_refused(tmp_path: Path) -> None:
     save_file({"w": torch.zeros(3)}, tmp_path / "b")
     with pytest.raises(KnownError, match="different shapes"):
         soup([tmp_path / "a", tmp_path / "b"])
-    with pytest.raises(SystemExit, match="No such file"):
-        main([str(tmp_path / name) for name in ("out", "a", "nowhere")])
+
+
+@pytest.mark.parametrize("content", [None, b"", b"cut short"])
+def test_weights_that_cannot_be_read_are_named_in_one_line(tmp_path: Path, content: bytes | None) -> None:
+    save_file({"w": torch.zeros(2)}, tmp_path / "a")
+    if content is not None:
+        (tmp_path / "b").write_bytes(content)
+    with pytest.raises(SystemExit) as caught:
+        main([str(tmp_path / name) for name in ("out", "a", "b")])
+    assert f"{tmp_path / 'b'} cannot be read" in str(caught.value.code)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_few_arguments_are_a_matter_of_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], [str(tmp_path / "out")]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+        assert "weights" in capsys.readouterr().err

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from engine.training.studies import PROMPTS, Head, principal, side_by_side, studies, unit, whitener
+from engine.training.studies import PROMPTS, Head, main, principal, side_by_side, studies, unit, whitener
 
 
 def rows(count: int, width: int, seed: int = 0) -> np.ndarray:
@@ -49,3 +51,13 @@ def test_every_treatment_finds_a_sound_by_its_own_vector() -> None:
         if "whitened" not in name:  # that centres sounds and captions apart
             assert (queries @ sounds.T).argmax(axis=1).tolist() == [0, 1, 2, 3, 4], name
     assert len(studies([make_head(0)])) == 4
+
+
+def test_wrong_arguments_end_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["config.json"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+        assert "run" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match=r"none\.json cannot be read"):
+        main([str(tmp_path / "none.json"), str(tmp_path)])
