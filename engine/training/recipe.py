@@ -128,11 +128,21 @@ class _Builder:
         clips = [clip for i, clip in enumerate(every) if i in kept or clip.split != "train"]
         learned = [index for index, clip in enumerate(clips) if clip.split == "train"]
         held_out = [index for index, clip in enumerate(clips) if clip.split == "val"]
+        if not held_out:
+            raise KnownError(
+                "data_missing", f"{table} names no sound of the split val.", "Write val beside sounds to validate on."
+            )
         writer = CaptionWriter(recipe.captions, self.text.vocabulary)
         names = [writer.clean_name(clip.name) for clip in clips]
         captions = [_NO_ROWS for _ in clips]
         for index in learned:
             captions[index] = self._write(writer, clips[index], book, index)
+        if not any(map(len, captions)):
+            raise KnownError(
+                "data_missing",
+                f"No sound of the split train in {table} gets a caption from its name or its tags.",
+                "Write train beside sounds with a name of English words or with tags, or change captions.",
+            )
         groups = _groups([name if writer.is_about_sound(name) else "" for name in names])
         weights = _weights(groups, [bool(len(rows)) for rows in captions])
         sounds: list[features.Sounds] = [self._files([clip.path for clip in clips])]
@@ -168,6 +178,10 @@ class _Builder:
             held_out = load(_given(settings.val_table, "data.val_table"), _given(settings.val_audio, "data.val_audio"))
         clips = data.subset(clips, settings.clips)
         captions = [book.add(clip.captions) for clip in clips]
+        if not any(map(len, captions)):
+            raise KnownError(
+                "data_missing", f"None of the {len(clips)} sounds to train on has a caption.", "Set data.clips to 0."
+            )
         sounds: list[features.Sounds] = [self._files([clip.path for clip in clips])]
         _, tag_logits = self._teach(sounds)
         wanted = data.RetrievalSet.of_clips(held_out)
@@ -231,6 +245,13 @@ class _Builder:
                 for index in relevant
             ]
             found["queries"] = data.RetrievalSet.of_pairs(by_hand, files)
+        found = {name: each for name, each in found.items() if each.captions}
+        if not found:
+            raise KnownError(
+                "data_missing",
+                "No sound of the split val has a name of English words or a tag to be found by.",
+                "Give them such names or tags, or name data.queries.",
+            )
         result = {}
         for name, each in found.items():
             order = [each.files.index(path) for path in files]

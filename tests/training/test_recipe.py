@@ -96,6 +96,30 @@ def test_missing_fields_and_wrong_weights_are_named(encoders: EncoderConfig, tmp
         prepare(Recipe(settings, wrong), tmp_path / "cache")
 
 
+@pytest.mark.parametrize(
+    ("rows", "named"),
+    [
+        ([("train", "rain", "Rain=0.8")], "no sound of the split val"),
+        ([("train", "dsitmbk", ""), ("val", "rain", "Rain=0.8")], "No sound of the split train .* caption"),
+        ([("val", "rain", "Rain=0.8")], "No sound of the split train .* caption"),
+        ([("train", "rain", "Rain=0.8"), ("val", "dsitmbk", "")], "No sound of the split val has"),
+    ],
+    ids=["no-val", "no-captions", "no-train", "no-queries"],
+)
+def test_splits_that_nothing_can_be_learned_from_are_named(
+    encoders: EncoderConfig, tmp_path: Path, rows: list[tuple[str, str, str]], named: str
+) -> None:
+    lines = ["file,split,source,seconds,caption,audioset_tags"]
+    for index, (split, name, tags) in enumerate(rows):
+        tone(tmp_path / f"{index}.wav", 200, 0.3)
+        lines.append(f"{index}.wav,{split},source,2,{name},{tags}")
+    table = tmp_path / "manifest.csv"
+    table.write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(KnownError, match=named) as caught:
+        prepare(Recipe(DataConfig("manifest", table=table), encoders), tmp_path / "cache")
+    assert caught.value.kind == "data_missing"
+
+
 @pytest.fixture
 def captioned(tmp_path: Path) -> DataConfig:
     """Four tones with two captions each, which are also the validation set."""
