@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,10 +22,12 @@ POSITIVE = frozenset(
 )
 """Numbers that must be more than 0; all others may be 0 as well."""
 SHARES = frozenset(
-    "alone average chain_chance decay_fraction dropout ema_decay frame_dropout in_turn min_tag prompt "
-    "token_dropout".split()
+    "alone average caption_weight chain_chance decay_fraction dropout ema_decay frame_dropout in_turn min_tag prompt "
+    "soft_weight token_dropout".split()
 )
 """Numbers that may be 1 at most."""
+BELOW_ONE = frozenset({"plateau_factor"})
+"""Numbers that must stay below 1."""
 
 
 def find_config(path: Path) -> Path:
@@ -41,7 +44,7 @@ def load_config(kind: type[Config], path: Path) -> Config:
             out of range; ``config_path_missing`` naming the field whose file or folder is not there.
     """
     config = read_config(kind, path)
-    for name, value in _leaves(config):
+    for name, value in leaves(config):
         field = name.rpartition(".")[2]
         if isinstance(value, Path) and not value.exists():
             raise KnownError(
@@ -77,17 +80,23 @@ def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
 
 
 def _check_range(path: Path, name: str, field: str, value: float) -> None:
-    high = 1.0 if field in SHARES else float("inf")
-    if not 0.0 <= value <= high or (value == 0 and field in POSITIVE):
-        wanted = f"{'more than 0' if field in POSITIVE else '0 or more'}{' and at most 1' if field in SHARES else ''}"
-        raise KnownError("config_invalid", f"{path}: {name} must be {wanted}, not {value}.", "Correct that field.")
+    lowest = "more than 0" if field in POSITIVE else "0 or more"
+    highest, fits = " and finite", value < math.inf
+    if field in SHARES:
+        highest, fits = " and at most 1", value <= 1.0
+    elif field in BELOW_ONE:
+        highest, fits = " and below 1", value < 1.0
+    if not fits or not value >= 0.0 or (value == 0 and field in POSITIVE):
+        raise KnownError(
+            "config_invalid", f"{path}: {name} must be {lowest}{highest}, not {value}.", "Correct that field."
+        )
 
 
-def _leaves(config: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(config: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted name, value) of every field that is no configuration itself."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            yield from _leaves(value, f"{where}{field.name}.")
+            yield from leaves(value, f"{where}{field.name}.")
         else:
             yield f"{where}{field.name}", value
