@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from engine.encoders.tied_layers import TiedLayers
 from engine.training.config import TrainConfig
 from engine.training.examples import TrainSet
+from engine.training.whole_files import whole
 
 
 class RetrievalModel(nn.Module):
@@ -64,11 +65,13 @@ class RetrievalModel(nn.Module):
     def save(self, state: dict[str, Tensor], folder: Path) -> None:
         """Write these weights: ``tied.safetensors``; of trained encoders also ``audio.safetensors`` and ``text/``."""
         self.load_state_dict(state)
-        save_file(_contiguous(self.tied), folder / "tied.safetensors")
         if self.audio_encoder is not None:
-            save_file(_contiguous(self.audio_encoder), folder / "audio.safetensors")
+            with whole(folder / "audio.safetensors") as partial:
+                save_file(_contiguous(self.audio_encoder), partial)
         if self.text_encoder is not None:
             self.text_encoder.save(folder / "text")
+        with whole(folder / "tied.safetensors") as partial:  # last: it tells that the run is finished
+            save_file(_contiguous(self.tied), partial)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._config.reduced_precision)

@@ -23,6 +23,7 @@ from engine.training.metrics import RetrievalMetrics
 from engine.training.model import RetrievalModel
 from engine.training.objective import Objective
 from engine.training.validation import EvalSet, evaluate_sets
+from engine.training.whole_files import whole
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ def train(
     trainer = Trainer(config, data, validation)
     folder.mkdir(parents=True, exist_ok=True)
     trainer.resume(folder)
+    trainer.begin(folder)
     while not trainer.finished:
         line = trainer.epoch()
         trainer.save(folder, line)
@@ -130,8 +132,16 @@ class Trainer:
         self.result.history.append(line)
         return line
 
+    def begin(self, folder: Path) -> None:
+        """Write the configuration, and what a run that was killed after a checkpoint did not get to write."""
+        if self.done_epochs == 0 or not (folder / "config.json").is_file():
+            with whole(folder / "config.json") as partial:
+                partial.write_text(json.dumps(asdict(self.config), indent=2) + "\n", encoding="utf-8")
+        if self.done_epochs > 0:
+            self._write_history(folder)
+
     def save(self, folder: Path, line: Mapping[str, Any]) -> None:
-        """Write the checkpoint, whole or not at all, then add the history line."""
+        """Write the checkpoint, then the history, each whole or not at all."""
         state = {
             "config": json.dumps(asdict(self.config), sort_keys=True),
             "model": self.model.state_dict(),
@@ -144,12 +154,9 @@ class Trainer:
             "best": {"state": self.result.state, "epoch": self.result.epoch, "best": self.result.best},
             "history": json.dumps(self.result.history),
         }
-        torch.save(state, folder / "checkpoint.tmp")
-        (folder / "checkpoint.tmp").replace(folder / "checkpoint.pt")
-        if self.done_epochs == 1:
-            (folder / "config.json").write_text(json.dumps(asdict(self.config), indent=2) + "\n", encoding="utf-8")
-        lines = "".join(json.dumps(entry) + "\n" for entry in self.result.history)
-        (folder / "history.jsonl").write_text(lines, encoding="utf-8")
+        with whole(folder / "checkpoint.pt") as partial:
+            torch.save(state, partial)
+        self._write_history(folder)
         log.debug("epoch %s: %s", self.done_epochs, line)
 
     def resume(self, folder: Path) -> None:
@@ -171,6 +178,11 @@ class Trainer:
         self.plateau.load_state_dict(state["plateau"])
         self.done_epochs, self.steps = int(state["done_epochs"]), int(state["steps"])
         self.result = Result(**state["best"], history=json.loads(state["history"]))
+
+    def _write_history(self, folder: Path) -> None:
+        lines = "".join(json.dumps(entry) + "\n" for entry in self.result.history)
+        with whole(folder / "history.jsonl") as partial:
+            partial.write_text(lines, encoding="utf-8")
 
     def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         if self.config.schedule == "cosine":
@@ -219,6 +231,12 @@ def _check(config: TrainConfig, data: TrainSet, validation: Mapping[str, EvalSet
     if config.caption_weight > 0 and data.text_encoder is not None:
         raise KnownError(
             "config_invalid", "caption_weight needs a frozen text encoder.", "Set it to 0, or do not train the text."
+        )
+    if config.tag_weight > 0 and data.tag_logits is not None and not any(map(len, data.wordings)):
+        raise KnownError(
+            "config_invalid",
+            "train.tag_weight needs wordings of the teacher's tags, which only data of the kind manifest has.",
+            "Set it to 0, or train on a manifest with a teacher that knows AudioSet's labels.",
         )
     if (config.soft_weight > 0 or config.tag_weight > 0) and data.tag_logits is None:
         raise KnownError(

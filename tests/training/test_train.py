@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
-from engine.training.config import TrainConfig
+from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet, batch_of
 from engine.training.rows import concatenate, crop, drop_tokens
 from engine.training.train import Trainer, train
@@ -130,6 +130,37 @@ def test_a_stopped_run_goes_on_and_ends_with_the_same_weights(problem: Problem, 
     assert all(torch.equal(resumed.state[name], whole.state[name]) for name in whole.state)
 
 
+def test_a_run_killed_at_any_write_can_still_be_packed(
+    problem: Problem, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything that a file can be is old or new, and the configuration is there before the first checkpoint."""
+    replace_file, killed_at = Path.replace, 0
+
+    class KilledError(Exception):
+        pass
+
+    def kill(partial: Path, target: Path) -> Path:
+        nonlocal killed_at
+        killed_at -= 1
+        if killed_at == 0:
+            raise KilledError
+        return replace_file(partial, target)
+
+    monkeypatch.setattr(Path, "replace", kill)
+    config = replace(CONFIG, max_epochs=1)
+    names = ["config.json", "checkpoint.pt", "history.jsonl", "tied.safetensors"]
+    for count, name in enumerate(names):
+        folder, killed_at = tmp_path / name, count + 1
+        with pytest.raises(KilledError):
+            train(config, *problem, folder)
+        assert {path.name for path in folder.iterdir()} == {*names[:count], f"{name}.tmp"}
+        train(config, *problem, folder)
+        assert {path.name for path in folder.iterdir()} == set(names)
+    (folder / "config.json").unlink()
+    train(config, *problem, folder)
+    assert read_config(TrainConfig, folder / "config.json") == config
+
+
 def test_a_finished_run_is_not_run_again(problem: Problem, tmp_path: Path) -> None:
     first = train(CONFIG, *problem, tmp_path)
     again = train(CONFIG, *problem, tmp_path, lambda line: pytest.fail("trained again"))
@@ -165,6 +196,14 @@ def test_what_cannot_be_trained_is_refused(problem: Problem, tmp_path: Path, cha
     with pytest.raises(KnownError) as caught:
         train(replace(CONFIG, **changes), data, problem[1], tmp_path)
     assert caught.value.kind == "config_invalid"
+
+
+def test_tags_without_wordings_cannot_be_learned(problem: Problem, tmp_path: Path) -> None:
+    nothing = np.zeros(0, dtype=np.int64)
+    for wordings in ((), [nothing] * CLASSES):
+        with pytest.raises(KnownError, match=r"train\.tag_weight needs wordings") as caught:
+            train(replace(CONFIG, tag_weight=1.0), replace(problem[0], wordings=wordings), problem[1], tmp_path)
+        assert caught.value.kind == "config_invalid"
 
 
 def test_vectors_do_not_depend_on_the_batch(problem: Problem) -> None:
