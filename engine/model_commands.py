@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RUNS = Path("data", "runs")
 CACHE = Path("data", "cache")
 RESULTS = ("tied.safetensors", "audio.safetensors", "text", "history.png", "pack")
-CONFIG, PROGRESS = "config.json", ("history.jsonl", "checkpoint.pt")
+CONFIG, PROGRESS, RECORD = "config.json", ("history.jsonl", "checkpoint.pt"), "recipe.json"
 SHOWN_FAILURES = 5
 
 ConfigFile = Annotated[
@@ -87,6 +87,7 @@ def train(
     from engine.training.config_files import about, find_config
     from engine.training.packing import pack_run
     from engine.training.recipe import prepare
+    from engine.training.run_record import RunRecord
     from engine.training.train import train as run_training
 
     path = find_config(config)
@@ -96,8 +97,11 @@ def train(
     folder = output or RUNS / (path.stem if seed is None else f"{path.stem}-seed{seed}")
     with _working(folder):
         if fresh:
-            is_run = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in PROGRESS)
+            is_run = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (*PROGRESS, RECORD))
             _forget([folder / name for name in (*RESULTS, *PROGRESS, CONFIG)], is_run)
+        record, begun = RunRecord.of(recipe), (folder / "checkpoint.pt").exists()
+        if begun:
+            record.check(folder)
         with phases() as shown:
             shown.say(f"Preparing sounds and captions (cached in {cache})")
             data, validation = prepare(recipe, cache, shown.show)
@@ -107,6 +111,8 @@ def train(
                 f"Training on {sum(map(bool, map(len, data.captions)))} sounds with {captions} captions into {folder}"
             )
             shown.say(f"Validating on {len(next(iter(validation.values())).sounds)} sounds: {sets}")
+            if not begun:
+                record.write(folder)
             result = run_training(recipe.train, data, validation, folder, _Epochs(recipe, folder, shown).show)
         _plot(result.history, folder / "history.png")
         metrics = " and ".join(recipe.train.metrics)

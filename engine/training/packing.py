@@ -16,6 +16,7 @@ from engine.training.config import TrainConfig, read_config
 from engine.training.encoders import CNNS, FRONTENDS, load_text
 from engine.training.export import PackParts, build_pack
 from engine.training.recipe import Recipe
+from engine.training.run_record import RunRecord
 
 
 def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], folder: Path, cache: Path) -> Pack:
@@ -49,6 +50,7 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
             f"{run} was trained with another configuration: {', '.join(name for name in changed if name != 'seed')}.",
             "Name the configuration that it was trained with.",
         )
+    RunRecord.of(recipe).check(run)
     encoders = recipe.encoders
     if encoders.cnn == "crnn":
         raise KnownError(

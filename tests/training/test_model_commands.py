@@ -134,6 +134,48 @@ def test_train_goes_on_or_starts_over(cli: Cli, config: Json) -> None:
     assert json.loads(Path("data/runs/mine-seed3/config.json").read_text())["seed"] == 3
 
 
+def test_a_run_is_neither_continued_nor_packed_with_another_cnn(cli: Cli, config: Json) -> None:
+    name = _write(config)
+    cli("train", "--config", name, "--output", "run")
+    save_file(tiny_cnn(seed=1).state_dict(), "other.safetensors")
+    shutil.copy(config["encoders"]["weights"], "moved.safetensors")
+    config["encoders"]["weights"] = "other.safetensors"
+    other = _write(config, "other.json")
+    assert "another configuration: encoders.weights." in cli.refused("train", "--config", other, "--output", "run")
+    assert "another configuration: encoders.weights." in cli.refused(
+        "packs", "build", "--config", other, "--weights", "run", "--output", "packs/other"
+    )
+    assert not Path("packs", "other").exists()
+    config["encoders"]["weights"] = "moved.safetensors"
+    cli("packs", "build", "--config", _write(config), "--weights", "run", "--output", "packs/moved")
+    config["data"]["seconds"] = 1.0
+    assert "configuration: data.seconds." in cli.refused("train", "--config", _write(config), "--output", "run")
+    Path("run", "recipe.json").unlink()
+    cli("packs", "build", "--config", other, "--weights", "run", "--output", "packs/older")
+    cli("train", "--config", other, "--output", "run")
+    assert not Path("run", "recipe.json").exists(), "nobody knows what an older run began with"
+    cli("train", "--config", other, "--output", "run", "--fresh")
+    cli("packs", "build", "--config", other, "--weights", "run", "--output", "packs/other")
+
+
+def test_what_stopped_before_its_first_epoch_ended_can_be_taken_up_or_begun_anew(cli: Cli, config: Json) -> None:
+    config["train"]["metrics"] = ["val.none"]
+    cli.refused("train", "--config", _write(config), "--output", "run")
+    assert [path.name for path in Path("run").iterdir()] == ["recipe.json"]
+    del config["train"]["metrics"]
+    name = _write(config)
+    cli("train", "--config", name, "--output", "run", "--fresh")
+    for left in ("checkpoint.pt", "history.jsonl", "tied.safetensors"):
+        Path("run", left).unlink()
+    config["train"]["max_epochs"] = 1
+    cli("train", "--config", _write(config), "--output", "run", "--fresh")
+    assert json.loads(Path("run", "recipe.json").read_text())["recipe"]["train"]["max_epochs"] == 1
+    Path("run", "checkpoint.pt").unlink()
+    config["train"]["max_epochs"] = 2
+    cli("train", "--config", _write(config), "--output", "run")
+    assert json.loads(Path("run", "config.json").read_text())["max_epochs"] == 2
+
+
 def test_starting_over_deletes_nothing_that_is_not_of_a_run(cli: Cli, config: Json) -> None:
     for name in ("text", "pack"):
         Path("mine", name).mkdir(parents=True)
@@ -179,6 +221,11 @@ def test_what_cannot_be_deleted_is_a_known_error(cli: Cli, config: Json, monkeyp
         ("train", {"dims": 3}, "train.dims"),
         ("train", {"batch_size": 0}, "train.batch_size must be more than 0"),
         ("train", {"dropout": 1.5}, "train.dropout must be 0 or more and at most 1"),
+        ("train", {"plateau_factor": 1.0}, "train.plateau_factor must be 0 or more and below 1"),
+        ("train", {"soft_weight": 1.5}, "train.soft_weight must be 0 or more and at most 1"),
+        ("train", {"caption_weight": 1.5}, "train.caption_weight must be 0 or more and at most 1"),
+        ("train", {"margin": float("inf")}, "train.margin must be 0 or more and finite"),
+        ("train", {"learning_rate": float("nan")}, "train.learning_rate must be more than 0"),
         ("train", {"learning_rate": "fast"}, "train.learning_rate"),
         ("train", {"dim": 15}, "train.heads"),
         ("train", {"metrics": ["val.recall_at_3"]}, "val.recall_at_3"),

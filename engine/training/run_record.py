@@ -1,0 +1,63 @@
+"""``recipe.json`` in a run's folder: what the run is of, so that it is neither continued nor packed as another."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from engine.errors import KnownError
+from engine.training import checkpoints
+from engine.training.config import read_config
+from engine.training.config_files import leaves
+from engine.training.features import weights_hash
+from engine.training.recipe import Recipe
+from engine.training.whole_files import whole
+
+NAME = "recipe.json"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A whole recipe, and the hash of the weights in ``encoders.weights``, which may change under the same name."""
+
+    recipe: Recipe
+    weights_hash: str | None
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> RunRecord:
+        """The record of a recipe; KnownError ``checkpoint_unreadable`` when its ``encoders.weights`` are damaged."""
+        weights = recipe.encoders.weights
+        return cls(recipe, None if weights is None else weights_hash(checkpoints.tensors(weights)))
+
+    def write(self, run: Path) -> None:
+        """Keep the record in a run's folder, before the run begins."""
+        run.mkdir(parents=True, exist_ok=True)
+        with whole(run / NAME) as partial:
+            text = json.dumps(asdict(self), indent=2, default=Path.as_posix)
+            partial.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+    def check(self, run: Path) -> None:
+        """Compare with the record in a run's folder; runs older than these records have none and pass.
+
+        The seed may differ, and ``encoders.weights`` may have moved as long as they are the same weights.
+
+        Raises:
+            KnownError: ``config_changed`` naming the fields that differ; ``config_invalid`` when the record is damaged.
+        """
+        if not (run / NAME).is_file():
+            return
+        theirs, ours = read_config(RunRecord, run / NAME)._values(), self._values()
+        changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+        if changed:
+            raise KnownError(
+                "config_changed",
+                f"{run} was trained with another configuration: {', '.join(changed)}.",
+                "Name that configuration, or train into another folder or with --fresh.",
+            )
+
+    def _values(self) -> dict[str, object]:
+        """What must be the same, by its name in the configuration."""
+        values = dict(leaves(self.recipe))
+        del values["train.seed"]
+        return {**values, "encoders.weights": self.weights_hash}
