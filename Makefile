@@ -6,6 +6,7 @@
 #   make lint types contracts
 #   make bench       speed and memory, printed
 #   make paper-tables  docs/paper-tables.md: the paper's comparisons on our sounds (hours; needs data/sounds)
+#                    and, for the table “beyond” alone, data/teacher and the distilled CNN (docs/training.md)
 #   make clean       remove what the set-up and the tests made
 #
 # Options: PYTHON=python3.12 (3.11 or newer), TORCH_INDEX=URL (a package index to take PyTorch from; see README.md),

@@ -70,7 +70,10 @@ def test_figures_are_kept_once_a_seed_and_shown_as_mean_and_deviation(tmp_path: 
     assert lines[2] == "| first |" + " 0.200 ± 0.100 |" * 5 + " 4.0 | 10 | 0.03 / 0.07 |"
     assert lines[3].startswith("| second (1 of 3 seeds) | 0.500 |")
     changed = Row("second", {"train": {"dim": 2}}, {}, tmp_path)
-    assert "not run" in as_markdown(Table("t", (changed,)), results)
+    unpublished = as_markdown(Table("t", (changed,)), results)
+    assert "not run" in unpublished
+    assert "Clotho" not in unpublished
+    assert len({line.count("|") for line in unpublished.splitlines()}) == 1
 
 
 def test_effective_rank() -> None:
@@ -88,7 +91,9 @@ def test_tables_take_the_place_of_their_markers_and_of_nothing_else() -> None:
         fill(page, {"c": "C"})
 
 
-def test_a_stopped_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_command_goes_on_where_it_was_past_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     lines = ["file,split,source,seconds,caption,audioset_tags"]
     queries = ["caption,file_name", "a dog barks,2.wav"]
     for index, (split, name) in enumerate([("train", "dog bark"), ("train", "rain"), ("val", "dog bark")]):
@@ -100,14 +105,29 @@ def test_a_stopped_command_goes_on_where_it_was(tmp_path: Path, monkeypatch: pyt
     train = {"dim": 16, "layers": 1, "heads": 2, "feedforward": 16, "max_epochs": 2, "metrics": ["names.map_at_10"]}
     data = {"kind": "manifest", "table": f"{tmp_path / 'manifest.csv'}", "queries": f"{tmp_path / 'queries.csv'}"}
     (tmp_path / "configs").mkdir()
-    content = {"recipe": {"data": data, "encoders": encoders, "train": train}, "rows": [{"name": "only"}]}
+    rows: list[dict[str, Any]] = [{"name": "only"}]
+    content = {"recipe": {"data": data, "encoders": encoders, "train": train}, "rows": rows}
+    for name in ("teacher", "weights"):
+        gone = str(tmp_path / f"no-{name}")
+        change = {"encoders": {"weights": gone}} if name == "weights" else {"teacher": {"model": gone, "labels": gone}}
+        rows.insert(0, {"name": f"without {name}", "change": change})
     (tmp_path / "configs" / "small.json").write_text(json.dumps(content), encoding="utf-8")
-    (tmp_path / "paper-tables.md").write_text("<!-- table small -->\n<!-- end -->\n", encoding="utf-8")
+    last = [{"name": "last", "change": {"encoders": {"weights": str(tmp_path / "no-last")}}}]
+    (tmp_path / "configs" / "beyond.json").write_text(json.dumps({**content, "rows": last}), encoding="utf-8")
+    page = "".join(f"<!-- table {name} -->\n<!-- end -->\n" for name in ("small", "beyond"))
+    (tmp_path / "paper-tables.md").write_text(page, encoding="utf-8")
     monkeypatch.setattr(paper_tables, "CONFIGS", tmp_path / "configs")
     monkeypatch.setattr(paper_tables, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(paper_tables, "make_stand_ins", lambda folder, text: None)
     arguments = ["--docs", str(tmp_path), "--seeds", "0", "1"]
+    caplog.set_level("INFO")
     paper_tables.main(arguments)
+    said = [record.getMessage() for record in caplog.records if "not run" in record.getMessage()]
+    assert [message.rpartition("not run: ")[2] for message in said] == [
+        f"{tmp_path / 'no-weights'} is missing",
+        f"{tmp_path / 'no-teacher'} is missing",
+        f"{tmp_path / 'no-last'} is missing",
+    ] * 2
     runs = json.loads((tmp_path / "paper-tables.json").read_text(encoding="utf-8"))
     assert [(run["row"], run["seed"], run["epochs"]) for run in runs] == [("only", 0, 2), ("only", 1, 2)]
     mean = sum(run["metrics"]["queries"]["map_at_10"] for run in runs) / 2
