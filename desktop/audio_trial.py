@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from contextlib import suppress
 from multiprocessing.connection import wait
 from typing import Final
 
@@ -53,10 +54,8 @@ def require_audio_to_start(longest_s: float = LONGEST_S) -> None:
 def _start_portaudio() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, sys.__stderr__.fileno() if sys.__stderr__ else 2)  # what is said here is said again in earnest
-    try:
+    with suppress(Exception):  # an error is no crash: it comes again, and is then reported
         import sounddevice  # noqa: F401 - importing it starts PortAudio
-    except Exception:  # an error is no crash: it comes again, and is then reported
-        os._exit(0)
     os._exit(0)
 
 

@@ -37,12 +37,17 @@ class Indexer:
         store: The library.
         pack: The pack that sounds are embedded with.
         get_encoder: Loads its encoder; called only when there is something to embed.
-        workers: Number of decode processes.
+        workers: Number of decode processes; None as in ``DecodePool``.
         drives: Tells which folders are there.
     """
 
     def __init__(
-        self, store: Store, pack: Pack, get_encoder: Callable[[], Encoder], workers: int, drives: Drives | None = None
+        self,
+        store: Store,
+        pack: Pack,
+        get_encoder: Callable[[], Encoder],
+        workers: int | None = None,
+        drives: Drives | None = None,
     ) -> None:
         self._store = store
         self._pack = pack
@@ -303,7 +308,6 @@ class _FolderScan:
     """A scan of one folder, taken in slices."""
 
     def __init__(self, folder_id: int, store: Store, drives: Drives) -> None:
-        self.folder_id = folder_id
         self._store = store
         self._root = store.folder_path(folder_id)
         self._token = store.begin_scan(folder_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -82,9 +81,9 @@ def embed_files(
     """As the files are done, in any order: each one's number with its content hash and vectors (segments, dim), or why
     it has none.
 
-    Decodes in processes of their own, by default one per core, at most eight.
+    Decodes in processes of their own, as many as ``DecodePool`` takes by default.
     """
-    pool = DecodePool(decode_options(encoder.pack), workers or min(8, os.cpu_count() or 2))
+    pool = DecodePool(decode_options(encoder.pack), workers)
     embedder = Embedder(encoder.pack, lambda: encoder)
     waiting = deque(enumerate(sounds))
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +29,7 @@ class Session:
     Args:
         library: The library file; made when it does not exist.
         pack: The model pack.
-        workers: Decode processes; by default one per core, at most eight.
+        workers: Number of decode processes; None as in ``DecodePool``.
         read_only: Do not write, also not to make the file.
 
     Raises:
@@ -44,8 +43,7 @@ class Session:
             absolute(library), pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only, drives=drives
         )
         self._encoder: Encoder | None = None
-        count = workers or min(8, os.cpu_count() or 2)
-        self.indexer = Indexer(self.store, pack, self.encoder, count, drives)
+        self.indexer = Indexer(self.store, pack, self.encoder, workers, drives)
 
     def encoder(self) -> Encoder:
         """The encoder, loaded at the first call (this imports torch and takes seconds)."""

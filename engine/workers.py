@@ -58,17 +58,17 @@ class DecodePool:
 
     Args:
         options: What the encoder wants.
-        workers: Number of processes.
+        workers: Number of processes; by default one per core, at most eight.
         time_limit_s: A worker that shows no sign of life for so long is killed, and its file fails.
         buffer_s: Seconds of decoded audio kept for ``poll``; beyond that, the workers wait.
     """
 
     def __init__(
-        self, options: DecodeOptions, workers: int, time_limit_s: float = 60.0, buffer_s: float = 240.0
+        self, options: DecodeOptions, workers: int | None = None, time_limit_s: float = 60.0, buffer_s: float = 240.0
     ) -> None:
-        self._workers = workers
+        self._workers = workers or min(8, os.cpu_count() or 2)
         self._desk = _Desk(round(buffer_s * options.sample_rate_hz))
-        self._lines = [_Line(self._desk, options, time_limit_s) for _ in range(workers)]
+        self._lines = [_Line(self._desk, options, time_limit_s) for _ in range(self._workers)]
         # Also runs when the pool is dropped without close(), and at the interpreter's exit.
         self._finish = weakref.finalize(self, _finish, self._desk, self._lines)
 
