@@ -220,25 +220,31 @@ class _Line:
 
     def _do(self, job: Job) -> Result:
         """Have a job done, deliver all of its result but the end, and return that."""
-        connection = self._ready_process()
-        try:
-            connection.send(job)
-            while connection.poll(self._time_limit_s):
-                result: Result | str | None = connection.recv()
-                if isinstance(result, Block):
-                    self._desk.deliver(job.job_id, result)
-                elif isinstance(result, str):
-                    log.error("A bug showed while decoding %s\n%s", job.path, result)
-                    return _crashed(job.path)
-                elif result is not None:
-                    return result
-        except (EOFError, OSError):
-            exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
-            if not self._desk.closed:
-                log.warning("The decoder ended with exit code %s on %s", exit_code, job.path)
-            return _crashed(job.path)
-        self._end_process()
-        return _timed_out(job.path, self._time_limit_s)
+        for _ in range(START_TRIES):
+            connection = self._ready_process()
+            taken = False
+            try:
+                connection.send(job)
+                while connection.poll(self._time_limit_s):
+                    result: Result | str | None = connection.recv()
+                    taken = True
+                    if isinstance(result, Block):
+                        self._desk.deliver(job.job_id, result)
+                    elif isinstance(result, str):
+                        log.error("A bug showed while decoding %s\n%s", job.path, result)
+                        return _crashed(job.path)
+                    elif result is not None:
+                        return result
+            except (EOFError, OSError):
+                exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
+                if not self._desk.closed:
+                    log.warning("The decoder ended with exit code %s on %s", exit_code, job.path)
+                if taken:
+                    break
+            else:
+                self._end_process()
+                return _timed_out(job.path, self._time_limit_s)
+        return _crashed(job.path)
 
     def _ready_process(self) -> Connection:
         """Connection to a process that waits for a job: the present one, or a new one if it died meanwhile."""
@@ -334,6 +340,7 @@ def _work(connection: Connection, options: DecodeOptions) -> None:
     with contextlib.suppress(EOFError, OSError):  # the pool is gone, and so is the reason to go on
         while True:
             job: Job = connection.recv()
+            connection.send(None)  # taken: from here on, the end of this process is the file's doing
             for result in _results(job, options, alive):
                 connection.send(result)
                 last = time.monotonic()

@@ -25,7 +25,6 @@ from tests.engine.pools import (
     PATIENCE_S,
     ends,
     is_running,
-    linux_only,
     poll_until,
     posix_only,
     run,
@@ -116,16 +115,33 @@ def test_a_crash_costs_one_sound(endless: Path, tmp_path: Path) -> None:
     pool.close()
 
 
-@linux_only
-def test_a_worker_that_dies_idle_costs_nothing(tmp_path: Path) -> None:
+@posix_only
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_worker_that_dies_idle_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: bool) -> None:
+    """Whether its death shows before the next job is handed to it or only then."""
     pool = DecodePool(OPTIONS, workers=1)
     path = write_sound(tmp_path / "a.wav", noise())
     run(pool, Job(1, path))
     (pid,) = pool.worker_pids()
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(pid))
+    if not seen:
+        monkeypatch.setattr(SpawnProcess, "is_alive", lambda _: True)
     assert isinstance(run(pool, Job(2, path))[2][-1], SoundInfo)
     assert pool.worker_pids() != [pid]
+    pool.close()
+
+
+@posix_only
+def test_a_worker_that_dies_before_it_takes_a_job_costs_nothing(tmp_path: Path) -> None:
+    pool = DecodePool(OPTIONS, workers=1)
+    path = write_sound(tmp_path / "a.wav", noise())
+    run(pool, Job(1, path))
+    (pid,) = pool.worker_pids()
+    os.kill(pid, signal.SIGSTOP)
+    pool.submit(Job(2, path))
+    assert pool.poll(0.5) == []  # the job lies in the pipe
+    os.kill(pid, signal.SIGKILL)
+    assert isinstance(run(pool)[2][-1], SoundInfo)
     pool.close()
 
 
@@ -173,7 +189,7 @@ def test_slow_work_gives_signs_of_life(endless: Path, tmp_path: Path, hash_only:
     assert connection.poll(PATIENCE_S)
     assert connection.recv() is None  # ready
     connection.send(Job(1, endless, hash_only))
-    for _ in range(2):
+    for _ in range(3):  # taken, and two signs of life
         assert connection.poll(PATIENCE_S)
         assert connection.recv() is None
     connection.close()
