@@ -191,6 +191,7 @@ def distil(
     from engine.training.config_files import find_config, load_config
     from engine.training.data import load_manifest
     from engine.training.encoders import CNNS, FRONTENDS
+    from engine.training.model import layers_of_run
 
     path = find_config(config)
     settings = load_config(distilling.DistilConfig, path)
@@ -199,18 +200,17 @@ def distil(
     frontend, cnn = LogMel(FRONTENDS[settings.frontend]), Cnn(CNNS[settings.cnn])
     if settings.start is not None:
         cnn.load_state_dict(checkpoints.converted(settings.start, cnn.config))
-    clips = load_manifest(settings.table, settings.split)
-    root = settings.table.parent
-    names = [clip.path.relative_to(root).as_posix() for clip in clips]
+    layers = layers_of_run(settings.layers) if settings.layers is not None else None
+    tables = (settings.table, *settings.more)
+    sounds = [clip.path for table in tables for clip in load_manifest(table, settings.split)]
     with _working(target.parent), phases() as shown:
         if fresh:
             _, *records = written = distilling.run_files(target)
             _forget(written, any(path.is_file() for path in records))
-        shown.say(f"Decoding {len(names)} sounds (cached in {cache})")
+        shown.say(f"Decoding {len(sounds)} sounds (cached in {cache})")
         audio = AudioCache.build(
             cache / f"distil-{path.stem}",
-            root,
-            names,
+            sounds,
             frontend.config.sample_rate_hz,
             lambda done, total: shown.show("Decoding", done, total),
         )
@@ -218,12 +218,14 @@ def distil(
 
         def show(state: distilling.DistilProgress) -> None:
             losses = f"frame loss {state.frame_loss:.4f}, tag loss {state.tag_loss:.5f}"
+            if layers is not None:
+                losses += f", vector loss {state.vector_loss:.4f}"
             detail = f"{losses}, {state.crops_per_s:.0f} crops/s"
             shown.show("Steps", state.step, settings.steps, detail)
             if state.step % settings.checkpoint_every == 0:
                 shown.say(f"step {state.step}: {detail}")
 
-        distilling.distil(frontend, cnn, audio, settings, target, chosen, show)
+        distilling.distil(frontend, cnn, audio, settings, target, layers, chosen, show)
     console.write(f"Weights   {target}")
     console.write("Next      name them as encoders.weights in a configuration for “foundsound train”")
 

@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,11 @@ class AudioCache:
     def __len__(self) -> int:
         return len(self.files)
 
+    @property
+    def samples(self) -> list[int]:
+        """Length of each sound."""
+        return [end - start for start, end in pairwise(self._offsets)]
+
     def waveform(self, index: int) -> Waveform:
         """Sound ``index`` as float32 in [-1, 1]."""
         if self._samples is None:
@@ -47,42 +53,42 @@ class AudioCache:
 
     @classmethod
     def build(
-        cls, folder: Path, root: Path, files: Sequence[str], sample_rate_hz: int, progress: Progress | None = None
+        cls, folder: Path, sounds: Sequence[Path], sample_rate_hz: int, progress: Progress | None = None
     ) -> AudioCache:
-        """Decode ``files`` (relative to ``root``) unless the folder already holds exactly them.
+        """Decode sounds unless the folder already holds exactly these paths.
 
         Sounds are decoded as the app decodes them; each is scaled to its full range, a silent one stays silent.
 
         Raises:
             KnownError: As :func:`engine.decode.decode`, for the first file that cannot be decoded.
         """
-        index = folder / "index.json"
+        index, files = folder / "index.json", [path.as_posix() for path in sounds]
         if index.exists():
             cache = cls(folder)
-            if cache.files == list(files) and cache.sample_rate_hz == sample_rate_hz:
+            if cache.files == files and cache.sample_rate_hz == sample_rate_hz:
                 return cache
             index.unlink()  # an interrupted build must not leave the old index beside new samples
         folder.mkdir(parents=True, exist_ok=True)
         offsets = [0]
         with (folder / "audio.i16").open("wb") as out, ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-            for mono in _ahead(pool, lambda file: load_mono(root / file, sample_rate_hz), files):
+            for mono in _ahead(pool, lambda path: load_mono(path, sample_rate_hz), sounds):
                 loudest = max(float(np.abs(mono).max(initial=0.0)), 1e-9)
                 out.write((mono / loudest * 32767.0).astype(np.int16).tobytes())
                 offsets.append(offsets[-1] + len(mono))
                 if progress is not None:
                     progress(len(offsets) - 1, len(files))
-        data = {"sample_rate_hz": sample_rate_hz, "files": list(files), "offsets": offsets}
+        data = {"sample_rate_hz": sample_rate_hz, "files": files, "offsets": offsets}
         partial = index.with_suffix(".tmp")
         partial.write_text(json.dumps(data), encoding="utf-8")
         partial.replace(index)
         return cls(folder)
 
 
-def _ahead(pool: ThreadPoolExecutor, load: Callable[[str], Waveform], files: Sequence[str]) -> Iterator[Waveform]:
+def _ahead(pool: ThreadPoolExecutor, load: Callable[[Path], Waveform], sounds: Sequence[Path]) -> Iterator[Waveform]:
     """Results in order, with a few files decoded ahead (decoders and soxr release the GIL)."""
     waiting: deque[Future[Waveform]] = deque()
-    for file in files:
-        waiting.append(pool.submit(load, file))
+    for path in sounds:
+        waiting.append(pool.submit(load, path))
         if len(waiting) > FILES_AHEAD:
             yield waiting.popleft().result()
     while waiting:

@@ -46,12 +46,13 @@ def load_config(kind: type[Config], path: Path) -> Config:
     config = read_config(kind, path)
     for name, value in leaves(config):
         field = name.rpartition(".")[2]
-        if isinstance(value, Path) and not value.exists():
-            raise KnownError(
-                "config_path_missing",
-                f"{path}: {name} is {value}, which is not there.",
-                "Paths count from the folder the command runs in; correct the field or bring the data there.",
-            )
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Path) and not each.exists():
+                raise KnownError(
+                    "config_path_missing",
+                    f"{path}: {name} is {each}, which is not there.",
+                    "Paths count from the folder the command runs in; correct the field or bring the data there.",
+                )
         if isinstance(value, int | float) and not isinstance(value, bool):
             _check_range(path, name, field, value)
     return config

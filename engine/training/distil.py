@@ -2,7 +2,8 @@
 
 The teacher hears the very same augmented waveform as the student ("consistent teaching", Beyer et al. 2022). The loss
 is one minus the cosine between a linear projection of the student's frames and the teacher's frames, plus the binary
-cross-entropy between the student's clip probabilities and the teacher's.
+cross-entropy between the student's clip probabilities and the teacher's. Where tied layers have been trained on the
+teacher's frames, one minus the cosine between the vectors of both is added: what matters for search counts for more.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import Literal
 import numpy as np
 import soxr
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -28,10 +28,12 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import LogMel
+from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training import augment
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import resumable
+from engine.training.student import Losses, Student
 
 log = logging.getLogger(__name__)
 
@@ -45,23 +47,29 @@ class DistilConfig:
     """One distillation, as ``foundsound distil --config`` reads it.
 
     ``table`` is a manifest as ``engine.training.data.load_manifest`` takes it, of which the sounds of ``split`` are
-    heard. ``teacher`` is an ONNX model: ``waveform`` (batch, samples) at ``teacher_rate_hz`` in, ``frames``
-    (batch, t, width) and ``probabilities`` (batch, classes) out. ``start`` holds weights of the CNN in safetensors;
-    without it the CNN starts at random. ``frontend`` and ``cnn`` are as in a training's ``encoders``.
+    heard, and so are those of ``more`` such tables. A sound of twice the length is heard 2 ** ``length_power`` times as
+    often. ``teacher`` is an ONNX model (``engine.training.teacher``) for sounds at ``teacher_rate_hz``. ``start`` holds
+    weights of the CNN in safetensors; without it the CNN starts at random; its first ``frozen_blocks`` stay as they
+    are. ``layers`` is the folder of a training above the teacher's frames. ``frontend`` and ``cnn`` are as in a
+    training's ``encoders``.
 
     ``crop_s`` is the length of a scene. The learning rate warms up, holds, and falls over the last ``decay_fraction``
     of the steps; batch-norm statistics stay as they are for ``frozen_norm_steps``. ``tag_weight`` multiplies the
-    cross-entropy. The weights that are kept are a running mean with ``ema_decay``. ``workers`` processes make scenes
-    and ask the teacher.
+    cross-entropy, ``vector_weight`` the loss of vectors. The weights that are kept are a running mean with
+    ``ema_decay``. ``workers`` processes make scenes and ask the teacher.
     """
 
     table: Path
     teacher: Path
+    more: tuple[Path, ...] = ()
     start: Path | None = None
+    layers: Path | None = None
     split: str = "train"
     frontend: Literal["panns", "aisfx", "koh_chng"] = "aisfx"
     cnn: Literal["panns", "aisfx"] = "aisfx"
     teacher_rate_hz: int = 32_000
+    length_power: float = 0.0
+    frozen_blocks: int = 0
     crop_s: float = 4.0
     batch_size: int = 32
     steps: int = 4000
@@ -70,6 +78,7 @@ class DistilConfig:
     decay_fraction: float = 0.4
     frozen_norm_steps: int = 400
     tag_weight: float = 2.0
+    vector_weight: float = 2.0
     ema_decay: float = 0.999
     checkpoint_every: int = 100
     workers: int = 1
@@ -83,6 +92,7 @@ class DistilProgress:
     step: int
     frame_loss: float
     tag_loss: float
+    vector_loss: float
     crops_per_s: float
 
 
@@ -104,33 +114,23 @@ class Scenes(IterableDataset[tuple[NDArray[np.float32], NDArray[np.float32], NDA
         rng = np.random.default_rng((self.config.seed, info.id if info else 0, self.first_step))
         rate = self.cache.sample_rate_hz
         samples = round(self.config.crop_s * rate)
-
-        def draw() -> NDArray[np.float32]:
-            return self.cache.waveform(int(rng.integers(len(self.cache))))
-
+        draw = drawing(self.cache, self.config.length_power)
         while True:
-            waveform = augment.scene(draw, samples, rate, rng)
+            waveform = augment.scene(lambda: draw(rng), samples, rate, rng)
             heard = soxr.resample(waveform, rate, self.config.teacher_rate_hz, quality="MQ")
             heard = heard / max(augment.peak(heard), 1e-6)
             frames, probabilities = teacher.run(["frames", "probabilities"], {"waveform": heard[None]})
             yield waveform, frames[0], probabilities[0]
 
 
-class Student(nn.Module):
-    """The CNN and the two linear heads that exist only while distilling."""
+def drawing(cache: AudioCache, length_power: float) -> Callable[[np.random.Generator], NDArray[np.float32]]:
+    """A function that draws a random sound, one of twice the length 2 ** ``length_power`` times as often."""
+    shares = np.cumsum(np.asarray(cache.samples, dtype=np.float64) ** length_power)
 
-    def __init__(self, cnn: Cnn, teacher_width: int, classes: int) -> None:
-        super().__init__()
-        self.cnn = cnn
-        width = cnn.config.widths[-1]
-        self.to_frames = nn.Linear(width, teacher_width)
-        self.to_tags = nn.Linear(width, classes)
+    def draw(rng: np.random.Generator) -> NDArray[np.float32]:
+        return cache.waveform(int(np.searchsorted(shares, rng.random() * shares[-1], side="right")))
 
-    def forward(self, log_mel: Tensor, lengths: Tensor, teacher_frames: int) -> tuple[Tensor, Tensor]:
-        """-> teacher-like frames (batch, teacher_frames, teacher_width), tag logits (batch, classes)."""
-        frames, _ = self.cnn(log_mel, lengths)
-        aligned = F.adaptive_avg_pool1d(frames.transpose(1, 2), teacher_frames).transpose(1, 2)
-        return self.to_frames(aligned), self.to_tags(frames.mean(dim=1))
+    return draw
 
 
 def distil(
@@ -139,22 +139,26 @@ def distil(
     cache: AudioCache,
     config: DistilConfig,
     output: Path,
+    layers: TiedLayers | None = None,
     device: str = "cpu",
     progress: Callable[[DistilProgress], None] | None = None,
 ) -> Path:
     """Run or resume a distillation; returns ``output``, the safetensors file with the averaged student CNN.
 
-    Beside it stand a checkpoint, written every ``checkpoint_every`` steps, from which the same call goes on, and the
-    losses, a JSON line every 20 steps, which ``progress`` is told as well. A run that goes on takes up weights, running
-    mean, optimiser and schedule exactly, but hears other random scenes than it would have without the stop; so it ends
-    with weights as good, not with the same ones.
+    Given tied layers, they are written beside it as ``NAME.tied.safetensors``, with the student's audio projection.
+    Beside it also stand a checkpoint, written every ``checkpoint_every`` steps, from which the same call goes on, and
+    the losses, a JSON line every 20 steps, which ``progress`` is told as well. A run that goes on takes up weights,
+    running mean, optimiser and schedule exactly, but hears other random scenes than it would have without the stop; so
+    it ends with weights as good, not with the same ones.
 
     Args:
         frontend: The student's front end.
         cnn: The student, with the weights that it starts from.
         cache: The sounds that scenes are made of.
-        config: The settings; ``table``, ``start``, ``frontend`` and ``cnn`` have been followed by the caller.
+        config: The settings; ``table``, ``more``, ``start``, ``layers``, ``frontend`` and ``cnn`` have been followed by
+            the caller.
         output: Where the weights go.
+        layers: Tied layers trained on the teacher's frames.
         device: ``cpu``, ``cuda`` or ``mps``; the teacher always runs on the CPU.
         progress: Called every 20 steps.
 
@@ -166,20 +170,25 @@ def distil(
     torch.manual_seed(config.seed)
     _, teacher_frames, probabilities = next(iter(Scenes(cache, config, 0)))
     output.parent.mkdir(parents=True, exist_ok=True)
-    run = _Run(cnn, teacher_frames.shape[1], probabilities.shape[0], config, output, device)
+    student = Student(cnn, teacher_frames.shape[1], len(probabilities), layers, config.frozen_blocks)
+    run = _Run(student, config, output, device)
     run.resume()
     frontend = frontend.to(device)
+    judge = copy.deepcopy(layers).to(device).eval() if layers is not None else None
     loader = DataLoader(Scenes(cache, config, run.step), batch_size=config.batch_size, num_workers=config.workers)
     started, since = time.monotonic(), run.step
     batches: Iterator[tuple[Tensor, Tensor, Tensor]] = iter(loader)
     while run.step < config.steps:
-        waveforms, wanted_frames, wanted_tags = next(batches)
+        waveforms, frames, tags = next(batches)
+        frames, tags = frames.to(device), tags.to(device)
         with torch.no_grad():
             log_mel, lengths = frontend(list(waveforms.numpy()))
-        frame_loss, tag_loss = run.learn(log_mel, lengths, wanted_frames.to(device), wanted_tags.to(device))
+            vectors = judge.audio(frames, torch.full((len(frames),), frames.shape[1])) if judge is not None else None
+        losses = run.learn(log_mel, lengths, frames, tags, vectors)
         if run.step % REPORT_EVERY == 0 or run.step == config.steps:
             speed = (run.step - since) * config.batch_size / (time.monotonic() - started)
-            run.report(DistilProgress(run.step, frame_loss.item(), tag_loss.item(), speed), progress)
+            frame, tag, vector = (loss.item() for loss in losses)
+            run.report(DistilProgress(run.step, frame, tag, vector, speed), progress)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
             run.save()
     return output
@@ -188,42 +197,34 @@ def distil(
 class _Run:
     """Student, running mean and optimiser on one device, and their checkpoint."""
 
-    def __init__(
-        self, cnn: Cnn, teacher_width: int, classes: int, config: DistilConfig, output: Path, device: str
-    ) -> None:
+    def __init__(self, student: Student, config: DistilConfig, output: Path, device: str) -> None:
         self.config = config
         self.output = output
         self.device = device
-        student = Student(cnn, teacher_width, classes).to(device)
+        self.student = student.to(device)
         student.cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.student = student
         self.average = copy.deepcopy(student)
-        heads = [*student.to_frames.parameters(), *student.to_tags.parameters()]
+        learning = [value for value in student.cnn.parameters() if value.requires_grad]
         self.optimiser = torch.optim.AdamW(
-            [{"params": student.cnn.parameters(), "scale": 1.0}, {"params": heads, "scale": 4.0}], weight_decay=1e-4
+            [{"params": learning, "scale": 1.0}, {"params": student.heads, "scale": 4.0}], weight_decay=1e-4
         )
         self.step = 0
         settings = {name: str(value) for name, value in asdict(config).items() if name not in MAY_CHANGE}
         self._settings = json.dumps(settings, sort_keys=True)
 
-    def learn(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch and what the teacher says of it; returns the loss of frames and of tags.
+    def learn(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor, vectors: Tensor | None) -> Losses:
+        """One step on a batch and what the teacher says of it; returns the losses.
 
         Raises:
             KnownError: ``distil_diverged``, before the step changes any weight.
         """
         config = self.config
-        self.student.train()
-        if self.step < config.frozen_norm_steps:
-            _freeze_norms(self.student)
+        self.student.learning(norms=self.step >= config.frozen_norm_steps)
         rate = config.learning_rate * _schedule(self.step, config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
-        with torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16):
-            found_frames, found_tags = self.student(log_mel, lengths, frames.shape[1])
-        frame_loss = 1.0 - F.cosine_similarity(found_frames.float(), frames, dim=-1).mean()
-        tag_loss = F.binary_cross_entropy_with_logits(found_tags.float(), tags)
-        loss = frame_loss + config.tag_weight * tag_loss
+        losses = self.student.losses(log_mel, lengths, frames, tags, vectors)
+        loss = losses.frames + config.tag_weight * losses.tags + config.vector_weight * losses.vectors
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         steepness = nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
@@ -232,7 +233,7 @@ class _Run:
         self.optimiser.step()
         _update_average(self.average, self.student, min(config.ema_decay, (1 + self.step) / (10 + self.step)))
         self.step += 1
-        return frame_loss.detach(), tag_loss.detach()
+        return Losses(*(loss.detach() for loss in losses))
 
     def report(self, state: DistilProgress, progress: Callable[[DistilProgress], None] | None) -> None:
         """Write a line of the history; tell the caller."""
@@ -253,8 +254,9 @@ class _Run:
         partial = self._beside(".checkpoint.tmp")
         torch.save(state, partial)
         partial.replace(self._beside(".checkpoint.pt"))
-        weights = {name: value.cpu().contiguous() for name, value in self.average.cnn.state_dict().items()}
-        save_file(weights, self.output)
+        for model, path in ((self.average.cnn, self.output), (self.average.layers, self._beside(".tied.safetensors"))):
+            if model is not None:
+                save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, path)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
@@ -286,7 +288,13 @@ class _Run:
 
 def run_files(output: Path) -> tuple[Path, ...]:
     """The files that a distillation to ``output`` writes."""
-    return (output, *(output.with_suffix(suffix) for suffix in (".checkpoint.pt", ".checkpoint.tmp", ".jsonl")))
+    return (
+        output,
+        *(
+            output.with_suffix(suffix)
+            for suffix in (".tied.safetensors", ".checkpoint.pt", ".checkpoint.tmp", ".jsonl")
+        ),
+    )
 
 
 def _schedule(step: int, config: DistilConfig) -> float:
@@ -294,12 +302,6 @@ def _schedule(step: int, config: DistilConfig) -> float:
     warm = min(1.0, (step + 1) / max(1, config.warm_up_steps))
     left = (config.steps - step) / max(1.0, config.decay_fraction * config.steps)
     return warm * max(0.02, min(1.0, left))
-
-
-def _freeze_norms(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
 
 
 @torch.no_grad()

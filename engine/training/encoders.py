@@ -32,7 +32,8 @@ class EncoderConfig:
 
     Audio: ``cnn`` is CNN10 as ``"panns"`` or ``"aisfx"`` has it, ``"panns_cnn14"``, or ``"crnn"``, the audio encoder of
     the DCASE 2022 task 6b baseline, as wide as the text encoder; with its ``frontend`` and its ``weights`` in
-    safetensors, null to train it from scratch.
+    safetensors, null to train it from scratch. ``"teacher"`` takes the frames of the recipe's teacher instead, to see
+    how far the CNN stays behind it and to distil such layers; that makes no pack.
 
     Text: a folder with a Hugging Face encoder (MiniLM, BERT, RoBERTa) or with word vectors
     (``engine.encoders.word_vectors``), or a file with word vectors as word2vec and GloVe write them as text.
@@ -41,18 +42,27 @@ class EncoderConfig:
     weights: Path | None
     text: Path
     frontend: Literal["panns", "aisfx", "koh_chng", "dcase_baseline"] = "aisfx"
-    cnn: Literal["panns", "aisfx", "panns_cnn14", "crnn"] = "aisfx"
+    cnn: Literal["panns", "aisfx", "panns_cnn14", "crnn", "teacher"] = "aisfx"
     max_tokens: int = 64
     trainable: tuple[Literal["audio", "text"], ...] = ()
 
 
-def load_audio(config: EncoderConfig, text_width: int) -> AudioEncoder:
-    """The audio encoder, with its weights or, where none are given, as initialised.
+def load_audio(config: EncoderConfig, text_width: int) -> AudioEncoder | None:
+    """The audio encoder, with its weights or, where none are given, as initialised; None for the teacher's frames.
 
     Raises:
-        KnownError: ``config_invalid`` when a frozen encoder has no weights or the CRNN is given some;
-            ``checkpoint_unreadable`` or ``checkpoint_mismatch`` for weights that cannot be read or do not fit.
+        KnownError: ``config_invalid`` when a frozen encoder has no weights, when the CRNN or the teacher is given some,
+            or the teacher is to be trained; ``checkpoint_unreadable`` or ``checkpoint_mismatch`` for weights that
+            cannot be read or do not fit.
     """
+    if config.cnn == "teacher":
+        if config.weights is not None or "audio" in config.trainable:
+            raise KnownError(
+                "config_invalid",
+                "The teacher's frames are taken as they are.",
+                'Set encoders.weights to null and leave "audio" out of encoders.trainable.',
+            )
+        return None
     if config.weights is None and "audio" not in config.trainable:
         raise KnownError(
             "config_invalid",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.text import TextEncoder
@@ -29,6 +30,9 @@ class TrainSet:
         weights: How often each sound is drawn when balancing.
         tag_logits: A teacher's logits (sounds, tags), where soft targets or the tag loss are used.
         wordings: For each tag of ``tag_logits`` the caption rows that word it; a tag without any is left out.
+        audio_encoder: The audio encoder, where it is trained.
+        text_encoder: The text encoder, where it is trained.
+        start: Weights that the tied layers start from; None to start at random.
     """
 
     frames: Rows
@@ -40,6 +44,7 @@ class TrainSet:
     wordings: Sequence[Indices] = ()
     audio_encoder: AudioEncoder | None = None
     text_encoder: TextEncoder | None = None
+    start: Mapping[str, Tensor] | None = None
 
     @property
     def widths(self) -> tuple[int, int]:

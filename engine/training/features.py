@@ -146,11 +146,11 @@ def cnn_frames(
 
     def compute() -> Iterator[list[NDArray[np.float16]]]:
         cnn.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for chunk in _chunks(sounds, frontend.config.sample_rate_hz):
+        for chunk in chunks(sounds, frontend.config.sample_rate_hz):
             yield frames_of([np.pad(sound, (0, max(0, shortest - len(sound)))) for sound in chunk], frontend, cnn)
 
-    key = _key("cnn", weights_hash(cnn.state_dict()), asdict(frontend.config), sounds.identity)
-    return _cached(cache / f"frames-{key}", len(sounds), compute, progress)
+    key = key_of("cnn", weights_hash(cnn.state_dict()), asdict(frontend.config), sounds.identity)
+    return cached(cache / f"frames-{key}", len(sounds), compute, progress)
 
 
 @torch.inference_mode()
@@ -174,12 +174,12 @@ def log_mels(sounds: Sounds, frontend: LogMel, shortest: int, cache: Path, progr
     samples = (shortest - 1) * frontend.config.hop
 
     def compute() -> Iterator[list[NDArray[np.float16]]]:
-        for chunk in _chunks(sounds, frontend.config.sample_rate_hz):
+        for chunk in chunks(sounds, frontend.config.sample_rate_hz):
             rows = [frontend([np.pad(sound, (0, max(0, samples - len(sound))))])[0][0] for sound in chunk]
             yield [row.numpy().astype(np.float16) for row in rows]
 
-    key = _key("log-mel", shortest, asdict(frontend.config), sounds.identity)
-    return _cached(cache / f"frames-{key}", len(sounds), compute, progress)
+    key = key_of("log-mel", shortest, asdict(frontend.config), sounds.identity)
+    return cached(cache / f"frames-{key}", len(sounds), compute, progress)
 
 
 class Tokens:
@@ -202,7 +202,7 @@ def token_states(captions: Sequence[str], encoder: TextEncoder, cache: Path, pro
 
     Only captions that this encoder has not met before are computed.
     """
-    root = cache / f"states-{_key(weights_hash(encoder.model.state_dict()), encoder.max_tokens)}"
+    root = cache / f"states-{key_of(weights_hash(encoder.model.state_dict()), encoder.max_tokens)}"
     root.mkdir(parents=True, exist_ok=True)
     known: dict[str, tuple[Ragged, int]] = {}
     for folder in sorted(root.glob("part-*")):
@@ -215,8 +215,8 @@ def token_states(captions: Sequence[str], encoder: TextEncoder, cache: Path, pro
             for start in range(0, len(missing), CHUNK):
                 yield states_of(missing[start : start + CHUNK], encoder)
 
-        folder = root / f"part-{_key(missing)}"
-        _cached(folder, len(missing), compute, progress, {"captions": missing})
+        folder = root / f"part-{key_of(missing)}"
+        cached(folder, len(missing), compute, progress, {"captions": missing})
         _learn(known, folder)
     return View([known[caption] for caption in captions])
 
@@ -240,40 +240,6 @@ def states_of(captions: Sequence[str], encoder: TextEncoder) -> list[NDArray[np.
     return result
 
 
-def tag_logits(
-    sounds: Sounds, teacher: Path, sample_rate_hz: int, cache: Path, progress: Progress | None = None
-) -> NDArray[np.float32]:
-    """A tagging teacher's logits for each sound, of shape (sounds, classes).
-
-    Args:
-        sounds: The sounds.
-        teacher: ONNX model: peak-normalised ``waveform`` (batch, samples) of at least half a second in,
-            ``probabilities`` (batch, classes) out.
-        sample_rate_hz: The rate that the teacher wants.
-        cache: Folder of cached features.
-        progress: Called with (done, total).
-    """
-    import onnxruntime
-
-    digest = hashlib.blake2b(teacher.read_bytes(), digest_size=16).hexdigest()
-
-    def compute() -> Iterator[list[NDArray[np.float16]]]:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = max(1, (os.cpu_count() or 2) // 2)
-        session = onnxruntime.InferenceSession(str(teacher), options, providers=["CPUExecutionProvider"])
-        for chunk in _chunks(sounds, sample_rate_hz):
-            rows = []
-            for sound in chunk:
-                heard = np.pad(sound, (0, max(0, sample_rate_hz // 2 - len(sound))))
-                heard = heard / max(float(np.abs(heard).max()), 1e-6)
-                chances = np.clip(session.run(["probabilities"], {"waveform": heard[None]})[0], 1e-7, 1.0 - 1e-7)
-                rows.append(np.log(chances / (1.0 - chances)).astype(np.float16))
-            yield rows
-
-    tags = _cached(cache / f"tags-{_key('tags', digest, sounds.identity)}", len(sounds), compute, progress)
-    return np.concatenate([tags.row(index) for index in range(len(tags))]).astype(np.float32)
-
-
 def weights_hash(state: Mapping[str, Tensor]) -> str:
     """A hash of a state dict: names, types, shapes and values."""
     digest = hashlib.blake2b(digest_size=16)
@@ -284,7 +250,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _chunks(sounds: Sounds, sample_rate_hz: int) -> Iterator[list[Waveform]]:
+def chunks(sounds: Sounds, sample_rate_hz: int) -> Iterator[list[Waveform]]:
     """All sounds in order, ``CHUNK`` at a time, decoded by threads (libsndfile and soxr release the GIL)."""
     with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
         for start in range(0, len(sounds), CHUNK):
@@ -303,7 +269,7 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _cached(
+def cached(
     folder: Path,
     total: int,
     compute: Callable[[], Iterator[list[NDArray[np.float16]]]],
@@ -337,7 +303,7 @@ def _cached(
 
 def file_key(path: Path) -> str:
     """A name for what a file holds now, by its path, size and time of change."""
-    return _key(_identity(path))
+    return key_of(_identity(path))
 
 
 def _identity(path: Path) -> tuple[str, int, int]:
@@ -350,5 +316,5 @@ def _identity(path: Path) -> tuple[str, int, int]:
     return (path.as_posix(), status.st_size, status.st_mtime_ns)
 
 
-def _key(*parts: object) -> str:
+def key_of(*parts: object) -> str:
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=12).hexdigest()

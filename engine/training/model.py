@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,7 +11,9 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.encoders.tied_layers import TiedLayers
-from engine.training.config import TrainConfig
+from engine.errors import KnownError
+from engine.training.checkpoints import tensors
+from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet
 from engine.training.whole_files import whole
 
@@ -19,11 +22,16 @@ class RetrievalModel(nn.Module):
     """What training changes: the tied layers and, where they are not frozen, copies of the encoders.
 
     A frozen encoder is None here, and its outputs are what comes in.
+
+    Raises:
+        KnownError: ``checkpoint_mismatch`` when the weights to start from are of layers of another shape.
     """
 
     def __init__(self, config: TrainConfig, data: TrainSet) -> None:
         super().__init__()
         self.tied = TiedLayers(config.tied(*data.widths))
+        if data.start is not None:
+            _fill(self.tied, data.start, "The layers to start from are of another shape than the configuration's.")
         self.audio_encoder = copy.deepcopy(data.audio_encoder)
         self.text_encoder = copy.deepcopy(data.text_encoder)
         self._config = config
@@ -75,6 +83,33 @@ class RetrievalModel(nn.Module):
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._config.reduced_precision)
+
+
+def layers_of_run(run: Path) -> TiedLayers:
+    """The tied layers that a finished training left in its folder.
+
+    Raises:
+        KnownError: ``config_missing`` or ``checkpoint_unreadable`` when a file of it is not there or damaged,
+            ``checkpoint_mismatch`` when they do not belong together or have no projections to take the widths from.
+    """
+    config = read_config(TrainConfig, run / "config.json")
+    state = tensors(run / "tied.safetensors")
+    try:
+        widths = [state[f"{side}_projection.weight"].shape[1] for side in ("audio", "text")]
+    except (KeyError, IndexError) as error:
+        raise KnownError(
+            "checkpoint_mismatch", f"{run} holds no layers with projections.", "Name a training of tied layers."
+        ) from error
+    layers = TiedLayers(config.tied(*widths))
+    _fill(layers, state, f"The layers in {run} are not as its config.json says.")
+    return layers.eval()
+
+
+def _fill(layers: TiedLayers, state: Mapping[str, Tensor], complaint: str) -> None:
+    try:
+        layers.load_state_dict(state)
+    except RuntimeError as error:
+        raise KnownError("checkpoint_mismatch", complaint, "Name layers of the same shape.") from error
 
 
 def _contiguous(module: nn.Module) -> dict[str, Tensor]:

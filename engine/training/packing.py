@@ -58,6 +58,12 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
             "The CRNN of the DCASE 2022 baseline cannot go into a pack: the app runs CNN10 and CNN14.",
             "Its figures are in the training's history.",
         )
+    if encoders.cnn == "teacher":
+        raise KnownError(
+            "pack_unsupported",
+            "The teacher's frames cannot go into a pack: the app runs CNN10 and CNN14.",
+            "Name the training's folder as layers of a distillation.",
+        )
     shape = CNNS[encoders.cnn]
     audio = run / "audio.safetensors" if "audio" in encoders.trainable else encoders.weights
     assert audio is not None, "a frozen encoder without weights is refused when it is loaded"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine import paths
 from engine.errors import KnownError
-from engine.training import data, features
+from engine.training import checkpoints, data, features, teacher
 from engine.training.audio_cache import AudioCache
 from engine.training.captions import CaptionOptions, CaptionWriter, join
 from engine.training.config import TrainConfig
@@ -31,7 +31,8 @@ RELEVANT_TAG = 0.3
 class DataConfig:
     """What to train on.
 
-    ``kind`` ``"manifest"``: ``table`` of ``engine.training.data.load_manifest``, splits ``train`` and ``val``.
+    ``kind`` ``"manifest"``: ``table`` of ``engine.training.data.load_manifest``, splits ``train`` and ``val``; the
+    sounds of ``more`` such tables are added.
     ``"clotho"``: ``audio`` is the folder of Clotho v2.1, splits ``development`` and ``validation``.
     ``"captioned"`` and ``"audiocaps"``: ``table`` with ``audio``, and ``val_table`` with ``val_audio``.
     ``queries`` is a table ``caption, file_name`` over the validation sounds of a manifest.
@@ -42,6 +43,7 @@ class DataConfig:
 
     kind: Literal["manifest", "clotho", "captioned", "audiocaps"]
     table: Path | None = None
+    more: tuple[Path, ...] = ()
     audio: Path | None = None
     val_table: Path | None = None
     val_audio: Path | None = None
@@ -64,11 +66,13 @@ class Recipe:
     """A whole training, as ``foundsound train --config`` reads it.
 
     ``captions_per_clip`` captions are written for each sound of a manifest, ``captions_per_scene`` for each scene.
+    ``start`` holds tied layers in safetensors to start from instead of at random.
     """
 
     data: DataConfig
     encoders: EncoderConfig
     teacher: TeacherConfig | None = None
+    start: Path | None = None
     captions: CaptionOptions = field(default_factory=CaptionOptions)
     captions_per_clip: int = 8
     captions_per_scene: int = 3
@@ -118,12 +122,12 @@ class _Builder:
         self.report = report
         self.text = load_text(recipe.encoders, cache)
         self.audio = load_audio(recipe.encoders, self.text.width)
-        self.frontend = load_frontend(recipe.encoders, self.audio)
+        self.frontend = load_frontend(recipe.encoders, self.audio) if self.audio is not None else None
 
     def manifest(self, book: CaptionBook) -> tuple[TrainSet, dict[str, EvalSet]]:
         recipe = self.recipe
         table = _given(recipe.data.table, "data.table")
-        every = data.load_manifest(table)
+        every = [clip for each in (table, *recipe.data.more) for clip in data.load_manifest(each)]
         kept = set(data.subset([i for i, clip in enumerate(every) if clip.split == "train"], recipe.data.clips))
         clips = [clip for i, clip in enumerate(every) if i in kept or clip.split != "train"]
         learned = [index for index, clip in enumerate(clips) if clip.split == "train"]
@@ -148,8 +152,8 @@ class _Builder:
         sounds: list[features.Sounds] = [self._files([clip.path for clip in clips])]
         if recipe.scenes is not None:
             sources = [clips[index] for index in learned]
-            names = [str(clip.path.relative_to(table.parent)) for clip in sources]
-            audio = AudioCache.build(self.cache / "audio", table.parent, names, 44_100, self._progress("decoding"))
+            heard = [clip.path for clip in sources]
+            audio = AudioCache.build(self.cache / "audio", heard, 44_100, self._progress("decoding"))
             scenes = Scenes(audio, weights[learned], recipe.scenes)
             sounds.append(scenes)
             captions += [self._write_scene(writer, sources, scenes, book, index) for index in range(len(scenes))]
@@ -259,14 +263,12 @@ class _Builder:
         return result
 
     def _teach(self, sounds: Sequence[features.Sounds]) -> tuple[list[str], NDArray[np.float32] | None]:
-        teacher = self.recipe.teacher
-        if teacher is None:
+        known = self.recipe.teacher
+        if known is None:
             return [], None
-        labels = [line.strip() for line in teacher.labels.read_text(encoding="utf-8").splitlines() if line.strip()]
+        labels = [line.strip() for line in known.labels.read_text(encoding="utf-8").splitlines() if line.strip()]
         report = self._progress("teacher")
-        parts = [
-            features.tag_logits(each, teacher.model, teacher.sample_rate_hz, self.cache, report) for each in sounds
-        ]
+        parts = [teacher.tag_logits(each, known.model, known.sample_rate_hz, self.cache, report) for each in sounds]
         return labels, np.concatenate(parts)
 
     def _states(self, book: CaptionBook) -> Rows:
@@ -276,6 +278,14 @@ class _Builder:
 
     def _frames(self, sounds: Sequence[features.Sounds]) -> Rows:
         front, audio, report = self.frontend, self.audio, self._progress("audio frames")
+        if front is None or audio is None:
+            known = self.recipe.teacher
+            if known is None:
+                raise KnownError(
+                    "config_invalid", "The teacher's frames need a teacher.", "Name teacher.model and teacher.labels."
+                )
+            parts = [teacher.frames(each, known.model, known.sample_rate_hz, self.cache, report) for each in sounds]
+            return features.View.joined(parts)
         if "audio" in self.recipe.encoders.trainable:
             shortest = audio.config.time_stride
             return features.View.joined(
@@ -284,10 +294,11 @@ class _Builder:
         return features.View.joined([features.cnn_frames(each, front, audio, self.cache, report) for each in sounds])
 
     def _learned(self, known: TrainSet) -> TrainSet:
-        """The set with those encoders that are trained."""
-        trainable = self.recipe.encoders.trainable
+        """The set with those encoders that are trained, and with the layers to start from."""
+        trainable, start = self.recipe.encoders.trainable, self.recipe.start
         return replace(
             known,
+            start=checkpoints.tensors(start) if start is not None else None,
             audio_encoder=self.audio if "audio" in trainable else None,
             text_encoder=self.text if "text" in trainable else None,
         )

@@ -19,10 +19,12 @@ class Teacher:
     """8 frames of 6 numbers and 5 probabilities that follow the waveform's level."""
 
     def run(self, names: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        assert names == ["frames", "probabilities"]
-        level = np.abs(inputs["waveform"][0]).reshape(FRAMES, -1).mean(axis=1).astype(np.float32)
+        waveform = inputs["waveform"][0]
+        parts = waveform[: len(waveform) // FRAMES * FRAMES].reshape(FRAMES, -1)
+        level = np.abs(parts).mean(axis=1).astype(np.float32)
         frames = np.stack([level, 1 - level, level**2, -level, level + 1, 0 * level + 1], axis=1)
-        return [frames[None], np.clip(level[None, :CLASSES], 0, 1)]
+        answers = {"frames": frames[None], "probabilities": np.clip(level[None, :CLASSES], 0, 1)}
+        return [answers[name] for name in names]
 
 
 def install(monkeypatch: pytest.MonkeyPatch, teacher: Callable[[], Teacher] = Teacher) -> None:

@@ -19,10 +19,12 @@ def test_sounds_come_back_resampled_and_scaled(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(4410, np.float32), 44_100)
     told: list[tuple[int, int]] = []
     names = ["a.wav", "b.flac", "silent.wav"]
-    cache = AudioCache.build(tmp_path / "cache", tmp_path, names, 22_050, lambda *step: told.append(step))
+    cache = AudioCache.build(
+        tmp_path / "cache", [tmp_path / name for name in names], 22_050, lambda *step: told.append(step)
+    )
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert len(cache) == 3
-    assert [len(cache.waveform(index)) for index in range(3)] == [11_025, 5512, 2205]
+    assert [len(cache.waveform(index)) for index in range(3)] == cache.samples == [11_025, 5512, 2205]
     for index, hz in ((0, 440), (1, 880)):
         waveform = cache.waveform(index)
         assert np.abs(waveform).max() == pytest.approx(1.0, abs=1e-3)
@@ -37,7 +39,9 @@ def test_it_is_built_again_only_for_other_files(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
 
     def build(*names: str) -> AudioCache:
-        return AudioCache.build(tmp_path / "cache", tmp_path, names, 44_100, lambda *step: told.append(step))
+        return AudioCache.build(
+            tmp_path / "cache", [tmp_path / name for name in names], 44_100, lambda *step: told.append(step)
+        )
 
     build("a.wav")
     build("a.wav")
@@ -48,8 +52,8 @@ def test_it_is_built_again_only_for_other_files(tmp_path: Path) -> None:
 
 def test_an_undecodable_file_is_named_and_leaves_no_cache(tmp_path: Path) -> None:
     tone(tmp_path / "a.wav", 440, 0.1)
-    AudioCache.build(tmp_path / "cache", tmp_path, ["a.wav"], 44_100)
+    AudioCache.build(tmp_path / "cache", [tmp_path / "a.wav"], 44_100)
     (tmp_path / "b.wav").write_bytes(b"RIFF")
     with pytest.raises(KnownError, match=r"b\.wav"):
-        AudioCache.build(tmp_path / "cache", tmp_path, ["a.wav", "b.wav"], 44_100)
+        AudioCache.build(tmp_path / "cache", [tmp_path / "a.wav", tmp_path / "b.wav"], 44_100)
     assert not (tmp_path / "cache" / "index.json").exists()

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import AISFX, LogMel
+from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import converted
-from engine.training.distil import DistilConfig, Scenes, Student, _Run, _schedule, distil
+from engine.training.distil import DistilConfig, DistilProgress, Scenes, _Run, _schedule, distil, drawing
+from engine.training.student import Student
 from tests.training import teacher
 from tests.training.tiny import TINY_CNN, tiny_cnn, tone
 
@@ -34,7 +36,7 @@ CONFIG = DistilConfig(
     checkpoint_every=2,
     workers=0,
 )
-Examples = tuple[Tensor, Tensor, Tensor, Tensor]
+Examples = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
 
 
 @pytest.fixture(autouse=True)
@@ -50,19 +52,26 @@ def one_thread() -> Iterator[None]:
 def cache(tmp_path: Path) -> AudioCache:
     for index in range(3):
         tone(tmp_path / f"{index}.wav", 300 * (index + 1), 0.5)
-    return AudioCache.build(tmp_path / "cache", tmp_path, [f"{index}.wav" for index in range(3)], 44_100)
+    return AudioCache.build(tmp_path / "cache", [tmp_path / f"{index}.wav" for index in range(3)], 44_100)
 
 
-def _run(output: Path, config: DistilConfig = CONFIG, seed: int = 0) -> _Run:
-    return _Run(tiny_cnn(seed), teacher.WIDTH, teacher.CLASSES, config, output, "cpu")
+def _run(output: Path, config: DistilConfig = CONFIG, seed: int = 0, layers: TiedLayers | None = None) -> _Run:
+    student = Student(tiny_cnn(seed), teacher.WIDTH, teacher.CLASSES, layers, config.frozen_blocks)
+    return _Run(student, config, output, "cpu")
+
+
+def _layers() -> TiedLayers:
+    """Tied layers above the teacher's frames."""
+    torch.manual_seed(3)
+    return TiedLayers(TiedConfig(teacher.WIDTH, 4, dim=8, layers=1, heads=2, feedforward=8)).eval()
 
 
 def _examples(seed: int) -> Examples:
-    """Log-mel frames and their number, and a teacher's frames and probabilities."""
+    """Log-mel frames and their number, and a teacher's frames and probabilities, without vectors."""
     drawn = torch.Generator().manual_seed(seed)
     log_mel = torch.rand(2, 32, 96, generator=drawn)
     frames = torch.randn(2, 2, teacher.WIDTH, generator=drawn)
-    return log_mel, torch.tensor([32, 32]), frames, torch.rand(2, teacher.CLASSES, generator=drawn)
+    return log_mel, torch.tensor([32, 32]), frames, torch.rand(2, teacher.CLASSES, generator=drawn), None
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
@@ -85,14 +94,15 @@ def _answer(run: _Run, logit: float) -> None:
 def test_the_losses_by_hand(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=3.0))
     _answer(run, 2.0)
-    log_mel, lengths, _, _ = _examples(0)
+    log_mel, lengths, *_ = _examples(0)
     wanted = torch.zeros(2, 2, teacher.WIDTH)
     wanted[0, 0, 0] = 7.0  # cosine 1, however long
     wanted[0, 1, 1] = 1.0  # 0
     wanted[1, 0, 0] = -1.0  # -1
     wanted[1, 1, :2] = torch.tensor([3.0, 4.0])  # 0.6
     tags = torch.full((2, teacher.CLASSES), 0.25)
-    frame_loss, tag_loss = run.learn(log_mel, lengths, wanted, tags)
+    frame_loss, tag_loss, vector_loss = run.learn(log_mel, lengths, wanted, tags, None)
+    assert float(vector_loss) == 0.0
     assert float(frame_loss) == pytest.approx(1 - (1 + 0 - 1 + 0.6) / 4)
     chance = 1 / (1 + np.exp(-2.0))
     assert float(tag_loss) == pytest.approx(-0.25 * np.log(chance) - 0.75 * np.log(1 - chance), rel=1e-5)
@@ -109,9 +119,9 @@ def test_the_tags_count_by_their_weight(tmp_path: Path) -> None:
     for weight in (0.0, 0.05, 0.1):
         run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=weight))
         _answer(run, 0.0)
-        log_mel, lengths, _, _ = _examples(0)
+        log_mel, lengths, *_ = _examples(0)
         frames = torch.eye(teacher.WIDTH)[0].expand(2, 2, -1)  # as the student answers: nothing left to learn
-        run.learn(log_mel, lengths, frames, torch.ones(2, teacher.CLASSES))
+        run.learn(log_mel, lengths, frames, torch.ones(2, teacher.CLASSES), None)
         slope = run.student.to_tags.bias.grad
         assert slope is not None
         slopes.append(float(slope.sum()))
@@ -120,14 +130,82 @@ def test_the_tags_count_by_their_weight(tmp_path: Path) -> None:
 
 def test_the_students_frames_are_averaged_to_the_teachers() -> None:
     student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES).eval()
-    log_mel, lengths, _, _ = _examples(0)
+    log_mel, lengths, *_ = _examples(0)
     with torch.no_grad():
-        frames, _ = student.cnn(log_mel, lengths)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            frames, _ = student.cnn(log_mel, lengths)
         assert frames.shape[1] == 4
-        found_frames, found_tags = student(log_mel, lengths, 2)
         pairs = torch.stack([(frames[:, 0] + frames[:, 1]) / 2, (frames[:, 2] + frames[:, 3]) / 2], dim=1)
-        torch.testing.assert_close(found_frames, student.to_frames(pairs))
-        torch.testing.assert_close(found_tags, student.to_tags(frames.mean(dim=1)))
+        chances = torch.sigmoid(student.to_tags(frames.mean(dim=1)))
+        found = student.losses(log_mel, lengths, 5.0 * student.to_frames(pairs), chances, None)
+        assert float(found.frames) == pytest.approx(0.0, abs=1e-6)
+        entropy = -(chances * chances.log() + (1 - chances) * (1 - chances).log()).mean()
+        assert float(found.tags) == pytest.approx(float(entropy))
+
+
+def test_the_vector_is_that_of_the_same_layers_behind_the_students_own_projection(tmp_path: Path) -> None:
+    layers = _layers()
+    run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, vector_weight=3.0), layers=layers)
+    kept = run.student.layers
+    assert kept is not None
+    log_mel, lengths, frames, tags, _ = _examples(0)
+    wanted = torch.nn.functional.normalize(torch.randn(2, 8), dim=-1)
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        heard, valid = run.student.learning(norms=False).cnn(log_mel, lengths)
+    with torch.no_grad():
+        expected = 1.0 - (kept.audio(heard, valid) * wanted).sum(dim=-1).mean()
+    losses = run.learn(log_mel, lengths, frames, tags, wanted)
+    assert float(losses.vectors) == pytest.approx(float(expected), abs=1e-5)
+    before, after = layers.state_dict(), kept.state_dict()
+    moved = {name for name in before if before[name].shape != after[name].shape or not before[name].equal(after[name])}
+    assert moved == {"audio_projection.weight", "audio_projection.bias"}
+    with torch.no_grad():
+        states, tokens = torch.randn(2, 3, 4), torch.tensor([3, 2])
+        torch.testing.assert_close(kept.text(states, tokens), layers.text(states, tokens))
+
+
+def test_vectors_come_nearer_to_the_teachers(
+    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    teacher.install(monkeypatch)
+    told: list[DistilProgress] = []
+    config = replace(CONFIG, steps=40, learning_rate=0.01, tag_weight=0.0, ema_decay=0.5)
+    output = tmp_path / "cnn.safetensors"
+    distil(LogMel(AISFX), tiny_cnn(), cache, config, output, _layers(), progress=told.append)
+    assert told[-1].vector_loss < 0.1 < _first_vector_loss(cache, config)
+    left = load_file(tmp_path / "cnn.tied.safetensors")
+    assert left["audio_projection.weight"].shape == (8, TINY_CNN.widths[-1])
+    assert left["text_projection.weight"].equal(_layers().text_projection.weight)
+
+
+def _first_vector_loss(cache: AudioCache, config: DistilConfig) -> float:
+    """Of a student that has learned nothing."""
+    layers, student = _layers(), Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES, _layers()).eval()
+    heard = list(islice(Scenes(cache, config, 0), 8))
+    log_mel, lengths = LogMel(AISFX)([waveform for waveform, _, _ in heard])
+    frames, tags = (torch.from_numpy(np.stack(part)) for part in zip(*(each[1:] for each in heard), strict=True))
+    with torch.no_grad():
+        vectors = layers.audio(frames, torch.full((8,), frames.shape[1]))
+        return float(student.losses(log_mel, lengths, frames, tags, vectors).vectors)
+
+
+def test_frozen_blocks_stay_as_they_are(tmp_path: Path) -> None:
+    run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, frozen_blocks=2))
+    before = _weights(run.student.cnn)
+    for step in range(CONFIG.frozen_norm_steps + 2):
+        run.learn(*_examples(step))
+    after = _weights(run.student.cnn)
+    moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {"conv_block3", "conv_block4"}
+
+
+@pytest.mark.parametrize(("power", "shares"), [(0.0, [0.5, 0.5]), (0.5, [1 / 3, 2 / 3]), (1.0, [0.2, 0.8])])
+def test_longer_sounds_are_heard_more_often(tmp_path: Path, power: float, shares: list[float]) -> None:
+    sounds = [tone(tmp_path / "short.wav", 300, 0.1), tone(tmp_path / "long.wav", 600, 0.4)]
+    cache = AudioCache.build(tmp_path / "cache", sounds, 44_100)
+    draw, rng = drawing(cache, power), np.random.default_rng(0)
+    lengths = [len(draw(rng)) for _ in range(2000)]
+    assert [lengths.count(n) / 2000 for n in cache.samples] == pytest.approx(shares, abs=0.04)
 
 
 def test_batch_norms_keep_to_what_they_know_at_first(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ def test_weights_that_cannot_be(changes: dict[str, object], named: str) -> None:
 def test_a_front_end_that_does_not_suit() -> None:
     config = replace(SCRATCH, cnn="panns")
     audio = load_audio(config, 300)
+    assert audio is not None
     with pytest.raises(KnownError, match="96 mel bands, panns takes 64"):
         load_frontend(config, audio)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
 from engine.training.config import TrainConfig
 from engine.training.examples import TrainSet
 from engine.training.features import Tokens
-from engine.training.model import RetrievalModel
+from engine.training.model import RetrievalModel, layers_of_run
 from engine.training.train import Trainer
 from engine.training.validation import EvalSet
 from tests.training.tiny import WORDS, Memory, text_folder, tiny_cnn
@@ -96,3 +97,17 @@ def test_padding_changes_no_vector(data: TrainSet) -> None:
 def test_caption_weight_needs_frozen_text(data: TrainSet) -> None:
     with pytest.raises(KnownError, match="frozen text encoder"):
         _trainer(replace(CONFIG, caption_weight=0.2), data)
+
+
+def test_layers_that_do_not_fit_are_named(tmp_path: Path, data: TrainSet) -> None:
+    trainer = _trainer(CONFIG, data)
+    trainer.begin(tmp_path)
+    trainer.model.save(trainer.model.state_dict(), tmp_path)
+    assert layers_of_run(tmp_path).config.dim == 16
+    (tmp_path / "config.json").write_text('{"dim": 8, "layers": 1, "heads": 2, "feedforward": 16}', encoding="utf-8")
+    with pytest.raises(KnownError, match=r"not as its config\.json says") as caught:
+        layers_of_run(tmp_path)
+    assert caught.value.kind == "checkpoint_mismatch"
+    save_file({"weight": torch.zeros(2)}, tmp_path / "tied.safetensors")
+    with pytest.raises(KnownError, match="no layers with projections"):
+        layers_of_run(tmp_path)

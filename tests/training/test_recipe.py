@@ -16,10 +16,13 @@ from torch import Tensor
 from engine.errors import KnownError
 from engine.training.config import TrainConfig
 from engine.training.encoders import EncoderConfig
-from engine.training.recipe import DataConfig, Recipe, prepare
+from engine.training.model import layers_of_run
+from engine.training.packing import pack_run
+from engine.training.recipe import DataConfig, Recipe, TeacherConfig, prepare
 from engine.training.scenes import SceneOptions
 from engine.training.train import Trainer, train
 from engine.training.validation import vectors
+from tests.training import teacher
 from tests.training.tiny import cnn_file, text_folder, tone
 
 TRAIN = TrainConfig(dim=16, layers=1, heads=2, feedforward=16, max_epochs=1, batch_size=4)
@@ -66,6 +69,21 @@ def test_manifest_with_scenes(encoders: EncoderConfig, tmp_path: Path) -> None:
     assert validation["queries"].sounds.tolist() == [2, 5]
     again, _ = prepare(recipe, tmp_path / "cache")
     assert all(np.array_equal(one, two) for one, two in zip(data.captions, again.captions, strict=True))
+
+
+def test_sounds_of_more_tables_are_added(encoders: EncoderConfig, tmp_path: Path) -> None:
+    tables = []
+    for folder, rows in (("one", [("train", "rain"), ("val", "dog")]), ("two", [("train", "wind"), ("val", "cat")])):
+        lines = ["file,split,source,seconds,caption,audioset_tags"]
+        for index, (split, name) in enumerate(rows):
+            tone(tmp_path / folder / f"{index}.wav", 300, 0.3)
+            lines.append(f"{index}.wav,{split},source,2,{name},")
+        tables.append(tmp_path / folder / "manifest.csv")
+        tables[-1].write_text("\n".join(lines), encoding="utf-8")
+    settings = DataConfig("manifest", table=tables[0], more=(tables[1],))
+    data, validation = prepare(Recipe(settings, encoders, captions_per_clip=1, train=TRAIN), tmp_path / "cache")
+    assert [len(each) for each in data.captions] == [1, 0, 1, 0]
+    assert validation["names"].sounds.tolist() == [1, 3]
 
 
 def test_clotho_layout_end_to_end(encoders: EncoderConfig, tmp_path: Path) -> None:
@@ -184,6 +202,46 @@ def test_before_training_trained_encoders_give_what_frozen_ones_do(
         audio = vectors(model.audio, held_out.frames, held_out.sounds)
         sets.append(np.concatenate([audio, vectors(model.text, held_out.states, held_out.captions)]))
     np.testing.assert_allclose(sets[1], sets[0], atol=0.02)
+
+
+@pytest.fixture
+def taught(captioned: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoders: EncoderConfig) -> Recipe:
+    """Layers above the frames of a teacher."""
+    teacher.install(monkeypatch)
+    (tmp_path / "teacher.onnx").write_bytes(b"weights")
+    (tmp_path / "labels.txt").write_text("Dog\nRain\nCat\nWind\nThunder\n", encoding="utf-8")
+    chosen = EncoderConfig(None, encoders.text, cnn="teacher")
+    known = TeacherConfig(tmp_path / "teacher.onnx", tmp_path / "labels.txt", 8_000)
+    return Recipe(captioned, chosen, known, train=TRAIN)
+
+
+def test_layers_above_the_teachers_frames(taught: Recipe, tmp_path: Path) -> None:
+    data, validation = prepare(taught, tmp_path / "cache")
+    assert data.frames.width == teacher.WIDTH
+    train(taught.train, data, validation, tmp_path / "run")
+    assert layers_of_run(tmp_path / "run").audio_projection.weight.shape == (16, teacher.WIDTH)
+    with pytest.raises(KnownError, match="cannot go into a pack"):
+        pack_run(taught, tmp_path / "run", "taught", {}, tmp_path / "pack", tmp_path / "cache")
+
+
+def test_the_teachers_frames_need_a_teacher_and_are_not_trained(taught: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(KnownError, match="need a teacher"):
+        prepare(replace(taught, teacher=None), tmp_path / "cache")
+    with pytest.raises(KnownError, match="as they are"):
+        prepare(replace(taught, encoders=replace(taught.encoders, trainable=("audio",))), tmp_path / "cache")
+
+
+def test_layers_to_start_from(encoders: EncoderConfig, captioned: DataConfig, tmp_path: Path) -> None:
+    recipe = Recipe(captioned, encoders, train=TRAIN)
+    data, validation = prepare(recipe, tmp_path / "cache")
+    train(recipe.train, data, validation, tmp_path / "run")
+    left = tmp_path / "run" / "tied.safetensors"
+    again, _ = prepare(replace(recipe, start=left), tmp_path / "cache")
+    state = Trainer(recipe.train, again, validation).model.tied.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in load_file(left).items())
+    with pytest.raises(KnownError, match="another shape") as caught:
+        Trainer(replace(recipe.train, dim=8), again, validation)
+    assert caught.value.kind == "checkpoint_mismatch"
 
 
 def test_the_dcase_baseline(captioned: DataConfig, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.training.tiny import tone
 @pytest.fixture
 def cache(tmp_path: Path) -> AudioCache:
     names = [tone(tmp_path / f"{hz}.wav", hz, 0.5, 8000).name for hz in (200, 800, 2000)]
-    return AudioCache.build(tmp_path / "cache", tmp_path, names, 8000)
+    return AudioCache.build(tmp_path / "cache", [tmp_path / name for name in names], 8000)
 
 
 def test_scenes_are_the_same_each_time_and_not_alike(cache: AudioCache) -> None:
