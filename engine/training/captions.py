@@ -23,9 +23,10 @@ from engine.training.data import TaggedClip
 class CaptionOptions:
     """How captions are drawn; weights are relative.
 
-    ``name``: the cleaned file name. ``sentence``: the name as a clause ("a dog barks"). ``category``: the name with
-    words of its UCS category. ``tags``: one to three tags in everyday words. ``both``: name and tag together.
-    ``prompt`` is the chance of a lead-in such as "the sound of"; ``min_tag`` the least probability of a tag.
+    ``name``: the cleaned file name. ``sentence``: the name as a clause ("a dog barks"). ``category``: the name with its
+    UCS category or, where two words of the category are in the name, with a synonym. ``tags``: one to three tags in
+    everyday words. ``both``: name and tag together. ``prompt`` is the chance of a lead-in such as "the sound of";
+    ``min_tag`` the least probability of a tag.
     """
 
     name: float = 1.0
@@ -66,7 +67,7 @@ VERBS = (
     "creak croak cry die drip drop explode fall fire flap flush fly gallop gobble growl grunt hiss honk hoot howl "
     "hum idle jingle knock laugh meow moan moo neigh open pass peck purr quack rattle reload ring roar rumble "
     "rustle scratch scream screech shake shoot sing slam slurp snap snarl sneeze snore snort spin splash squeak "
-    "squeal start stop swing tear throw tick trumpet tweet type walk whimper whine whistle yawn yell yelp yelling"
+    "squeal start stop swing tear throw tick trumpet tweet type walk whimper whine whistle yawn yell yelp"
 ).split()
 
 DOUBLED = frozenset("clap drip drop flap hum slam snap spin stop".split())
@@ -77,6 +78,9 @@ SURFACES = (
     "gravel|snow|sand|concrete|dirt|grass|stone|wood|metal|marble|mud|ice|leaves|carpet|rug|tile|rock|water|gravel|"
     "ladder|glass|plastic|floor|straw|stairs|ground"
 ).split("|")
+
+SURE_OVERLAP = 4.0
+"""Of words shared with a category, each counting twice, and with its synonyms."""
 
 LEAD_INS = (
     "the sound of {}",
@@ -159,16 +163,16 @@ class CaptionWriter:
             surface = next((word for word in words if word in SURFACES), None)
             return _steps(words, surface, rng)
         if len(words) >= 2 and words[-1] in VERBS:
-            subject = with_article(" ".join(words[:-1]))
-            return f"{subject} {third_person(words[-1]) if rng.random() < 0.5 else gerund(words[-1])}"
+            subject = " ".join(words[:-1])
+            verb = words[-1] if is_plural(words[-2]) else third_person(words[-1])
+            return f"{with_article(subject)} {verb if rng.random() < 0.5 else gerund(words[-1])}"
         return with_article(name)
 
     def category(self, name: str) -> Category | None:
-        """The UCS subcategory that shares most words with a cleaned name."""
-        words = set(name.split())
-        words |= {word[:-1] for word in words if word.endswith("s")} | {f"{word}s" for word in words}
+        """The UCS subcategory that shares most words with a cleaned name; None where that is too few to be sure."""
+        words = _forms(name)
         best = max(self.categories, key=lambda entry: _overlap(entry, words))
-        return best if _overlap(best, words) >= 2.0 else None
+        return best if _overlap(best, words) >= SURE_OVERLAP else None
 
     def tag_phrase(self, label: str, rng: np.random.Generator) -> str:
         """An everyday wording of an AudioSet label."""
@@ -212,8 +216,7 @@ class CaptionWriter:
         if kind == "sentence":
             return self.sentence(name, rng)
         if kind == "category":
-            category = self.category(name)
-            return f"{category.name} {name}" if category else name
+            return self._with_category(name, rng)
         phrases = [self.tag_phrase(tag, rng) for tag in tags]
         if kind == "both":
             return f"{self.sentence(name, rng)}, {phrases[0]}"
@@ -221,6 +224,16 @@ class CaptionWriter:
         for phrase in phrases[1:]:
             caption = join(caption, phrase, rng)
         return caption
+
+    def _with_category(self, name: str, rng: np.random.Generator) -> str:
+        category = self.category(name)
+        if category is None:
+            return name
+        words = _forms(name)
+        other = sorted(category.synonyms - words - category.words)
+        if len(category.words & words) >= 2 and other and rng.random() < 0.5:
+            return f"{name} {other[int(rng.integers(len(other)))]}"
+        return f"{category.name} {name}"
 
     def _tag_weights(self, clip: TaggedClip) -> tuple[list[str], np.ndarray[tuple[int], np.dtype[np.float64]]]:
         labels, weights = [], []
@@ -256,9 +269,14 @@ def with_article(phrase: str) -> str:
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
+def is_plural(noun: str) -> bool:
+    """Whether a noun takes a verb without s: "birds", not "glass"."""
+    return (noun.endswith("s") and not noun.endswith(("ss", "us"))) or noun == "people"
+
+
 def third_person(verb: str) -> str:
     """ "bark" -> "barks"."""
-    if verb.endswith(("s", "sh", "ch", "x")):
+    if verb.endswith(("s", "sh", "ch", "x", "z")):
         return f"{verb}es"
     return f"{verb[:-1]}ies" if verb.endswith("y") and verb[-2] not in "aeiou" else f"{verb}s"
 
@@ -278,6 +296,12 @@ def _steps(words: Sequence[str], surface: str | None, rng: np.random.Generator) 
     forms = ("someone runs", "a person running") if running else ("someone walks", "a person walking", "a person walks")
     choices = [*(f"{form}{on}" for form in forms), f"footsteps{on}"]
     return choices[int(rng.integers(len(choices)))]
+
+
+def _forms(name: str) -> set[str]:
+    """The words of a name, each in singular and plural."""
+    words = set(name.split())
+    return words | {word[:-1] for word in words if word.endswith("s")} | {f"{word}s" for word in words}
 
 
 def _overlap(category: Category, words: Collection[str]) -> float:

@@ -81,6 +81,13 @@ def batches(config: TrainConfig, data: TrainSet, rng: np.random.Generator) -> It
             yield batch_of(config, data, sounds[part], captions[part], rng)
 
 
+def examples_per_epoch(config: TrainConfig, data: TrainSet) -> int:
+    """How many pairs of a sound and a caption :func:`batches` draws."""
+    if config.draw == "every":
+        return sum(map(len, data.captions))
+    return sum(len(rows) > 0 for rows in data.captions)
+
+
 def batch_of(
     config: TrainConfig, data: TrainSet, sounds: Indices, captions: Indices, rng: np.random.Generator
 ) -> Batch:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from engine.errors import KnownError
 from engine.training.checkpoints import resumable
 from engine.training.config import TrainConfig
-from engine.training.examples import Batch, TrainSet, batches
+from engine.training.examples import Batch, TrainSet, batches, examples_per_epoch
 from engine.training.metrics import RetrievalMetrics
 from engine.training.model import RetrievalModel
 from engine.training.objective import Objective
@@ -186,7 +186,7 @@ class Trainer:
 
     def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         if self.config.schedule == "cosine":
-            self._anneal(len(self.data.captions))
+            self._anneal(examples_per_epoch(self.config, self.data))
         found = self.objective(self.model, batch, rng)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -198,7 +198,7 @@ class Trainer:
         return {name: value.item() for name, value in found.items()}
 
     def _anneal(self, examples: int) -> None:
-        total = self.config.max_epochs * max(1, examples // self.config.batch_size)
+        total = self.config.max_epochs * max(1, math.ceil(examples / self.config.batch_size))
         warm = min(1.0, (self.steps + 1) / max(1, total // 20))
         factor = warm * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.steps / total))))
         for group in self.optimiser.param_groups:

@@ -52,7 +52,8 @@ def test_names_are_cleaned(writer: CaptionWriter, draft: str, wanted: str) -> No
     [
         ("dog bark", {"a dog barks", "a dog barking"}),
         ("owl hoot", {"an owl hoots", "an owl hooting"}),
-        ("church bells ring", {"church bells rings", "church bells ringing"}),
+        ("church bells ring", {"church bells ring", "church bells ringing"}),
+        ("glass break", {"glass breaks", "glass breaking"}),
         ("rain", {"rain"}),
         ("metal bucket", {"a metal bucket"}),
         (
@@ -73,7 +74,8 @@ def test_names_become_clauses(writer: CaptionWriter, name: str, wanted: set[str]
 
 
 def test_grammar() -> None:
-    assert [third_person(verb) for verb in ("bark", "screech", "cry")] == ["barks", "screeches", "cries"]
+    verbs = ("bark", "screech", "cry", "buzz")
+    assert [third_person(verb) for verb in verbs] == ["barks", "screeches", "cries", "buzzes"]
     assert [gerund(verb) for verb in ("bark", "slam", "chime", "die")] == ["barking", "slamming", "chiming", "dying"]
     assert [with_article(noun) for noun in ("dog", "owl", "rain", "bells", "a dog")] == [
         "a dog",
@@ -118,6 +120,19 @@ def test_categories_of_the_universal_category_system(writer: CaptionWriter) -> N
     assert category.name == "doors creak"
     assert writer.category("zzz") is None
     assert len(load_categories()) > 700
+
+
+def test_a_category_gives_its_name_or_where_it_is_sure_a_synonym(writer: CaptionWriter) -> None:
+    only = CaptionWriter(CaptionOptions(name=0, sentence=0, category=1, tags=0, both=0, prompt=0))
+    drawn = {name: {only.draw(_clip(name), np.random.default_rng(seed)) for seed in range(300)} for name in NAMES}
+    category = writer.category("door creak")
+    assert category is not None
+    assert drawn["door creak"] - {"doors creak door creak"} <= {f"door creak {word}" for word in category.synonyms}
+    assert len(drawn["door creak"]) > 5
+    assert drawn["metal bucket"] == {"metal bucket"}  # not one of "rain metal"
+
+
+NAMES = ("door creak", "metal bucket")
 
 
 def test_joining_says_together_or_in_turn() -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -103,6 +103,15 @@ def test_every_kind_of_training_learns(problem: Problem, tmp_path: Path, changes
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     assert history == result.history
     assert max(line["val"]["map_all"] for line in history) == pytest.approx(result.best, abs=1e-5)
+
+
+@pytest.mark.parametrize("draw", ["one", "every"])
+def test_the_cosine_ends_with_the_last_epoch(problem: Problem, tmp_path: Path, draw: Literal["one", "every"]) -> None:
+    config = replace(CONFIG, max_epochs=4, stop_patience=4, batch_size=4, schedule="cosine", draw=draw)
+    rates = [line["learning_rate"] / config.learning_rate for line in train(config, *problem, tmp_path).history]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[1] == pytest.approx(0.51, abs=0.06)
+    assert rates[-1] == pytest.approx(0.02, abs=0.02)
 
 
 def test_the_same_seed_gives_the_same_weights(problem: Problem, tmp_path: Path) -> None:
