@@ -66,7 +66,7 @@ class Recipe:
     """A whole training, as ``foundsound train --config`` reads it.
 
     ``captions_per_clip`` captions are written for each sound of a manifest, ``captions_per_scene`` for each scene.
-    ``start`` holds tied layers in safetensors to start from instead of at random.
+    ``start`` holds tied layers in safetensors to start from instead of at random; they stay if no epoch betters them.
     """
 
     data: DataConfig

@@ -95,7 +95,8 @@ class Trainer:
         )
         self.done_epochs = 0
         self.steps = 0
-        self.result = Result(_state(self.model), 0, -math.inf)
+        begun_with = -math.inf if data.start is None else self._score(evaluate_sets(self.average, validation))
+        self.result = Result(_state(self.model), 0, begun_with)
 
     @property
     def finished(self) -> bool:
@@ -116,8 +117,7 @@ class Trainer:
             count += 1
         self.done_epochs += 1
         metrics = evaluate_sets(self.average, self.validation)
-        wanted = [metric.split(".") for metric in self.config.metrics]
-        score = float(np.mean([getattr(metrics[name], measure) for name, measure in wanted]))
+        score = self._score(metrics)
         if self.config.schedule == "plateau":
             self.plateau.step(score)
         if score > self.result.best:
@@ -196,6 +196,11 @@ class Trainer:
         with torch.no_grad():
             self.average.follow(self.model, min(self.config.average, (1 + self.steps) / (10 + self.steps)))
         return {name: value.item() for name, value in found.items()}
+
+    def _score(self, metrics: Mapping[str, RetrievalMetrics]) -> float:
+        """What decides which epoch is the best."""
+        wanted = [metric.split(".") for metric in self.config.metrics]
+        return float(np.mean([getattr(metrics[name], measure) for name, measure in wanted]))
 
     def _anneal(self, examples: int) -> None:
         total = self.config.max_epochs * max(1, math.ceil(examples / self.config.batch_size))

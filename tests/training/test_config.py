@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from engine.errors import KnownError
 from engine.training.config import TrainConfig, read_config
+from engine.training.debian_sounds import Selection
 from engine.training.distil import DistilConfig
 from engine.training.recipe import Recipe
 
@@ -98,5 +100,12 @@ def test_committed_configs_are_valid(path: Path) -> None:
     read_config(Recipe, path)
 
 
-def test_the_committed_distillation_is_valid() -> None:
-    assert read_config(DistilConfig, CONFIGS / "sfx-cnn10-distil.json").split == "train"
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*-distil.json")), ids=lambda path: path.stem)
+def test_committed_distillations_are_valid(path: Path) -> None:
+    assert read_config(DistilConfig, path).split == "train"
+
+
+def test_the_committed_selection_of_packages_is_valid() -> None:
+    selection = read_config(Selection, CONFIGS / "debian-sources.json")
+    assert len(set(selection.packages)) == len(selection.packages) > 50
+    assert re.compile(selection.leave_out, re.IGNORECASE).search("/usr/share/games/warmux/Music/menu.ogg")

@@ -239,6 +239,11 @@ def test_layers_to_start_from(encoders: EncoderConfig, captioned: DataConfig, tm
     again, _ = prepare(replace(recipe, start=left), tmp_path / "cache")
     state = Trainer(recipe.train, again, validation).model.tied.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in load_file(left).items())
+    hopeless = replace(recipe.train, learning_rate=1e-9)
+    kept = train(hopeless, again, validation, tmp_path / "kept")
+    assert (kept.epoch, len(kept.history)) == (0, 1)
+    left_again = load_file(tmp_path / "kept" / "tied.safetensors")
+    assert all(torch.equal(value, left_again[name]) for name, value in load_file(left).items())
     with pytest.raises(KnownError, match="another shape") as caught:
         Trainer(replace(recipe.train, dim=8), again, validation)
     assert caught.value.kind == "checkpoint_mismatch"
