@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.errors import KnownError
 from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, resources, user_packs
+from engine.whole_files import whole
 
 FORMAT = 1
 BLOCK_S = 30.0
@@ -221,9 +222,8 @@ def use_pack(pack_id: str) -> Pack:
             path.unlink(missing_ok=True)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            partial = path.with_suffix(".tmp")
-            partial.write_text(content + "\n", encoding="utf-8")
-            partial.replace(path)
+            with whole(path) as partial:
+                partial.write_text(content + "\n", encoding="utf-8")
     except OSError as error:
         raise KnownError(
             "pack_choice_unwritable", f"{path} cannot be written: {error.strerror}.", "Check the rights of its folder."

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.training.decoding import load_mono
+from engine.whole_files import whole
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -78,9 +79,8 @@ class AudioCache:
                 if progress is not None:
                     progress(len(offsets) - 1, len(files))
         data = {"sample_rate_hz": sample_rate_hz, "files": files, "offsets": offsets}
-        partial = index.with_suffix(".tmp")
-        partial.write_text(json.dumps(data), encoding="utf-8")
-        partial.replace(index)
+        with whole(index) as partial:
+            partial.write_text(json.dumps(data), encoding="utf-8")
         return cls(folder)
 
 

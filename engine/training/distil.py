@@ -34,6 +34,7 @@ from engine.training import augment
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import resumable
 from engine.training.student import Losses, Student
+from engine.whole_files import whole
 
 log = logging.getLogger(__name__)
 
@@ -251,12 +252,12 @@ class _Run:
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
         }
-        partial = self._beside(".checkpoint.tmp")
-        torch.save(state, partial)
-        partial.replace(self._beside(".checkpoint.pt"))
+        with whole(self._beside(".checkpoint.pt")) as partial:
+            torch.save(state, partial)
         for model, path in ((self.average.cnn, self.output), (self.average.layers, self._beside(".tied.safetensors"))):
             if model is not None:
-                save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, path)
+                with whole(path) as partial:
+                    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
@@ -292,7 +293,7 @@ def run_files(output: Path) -> tuple[Path, ...]:
         output,
         *(
             output.with_suffix(suffix)
-            for suffix in (".tied.safetensors", ".checkpoint.pt", ".checkpoint.tmp", ".jsonl")
+            for suffix in (".tied.safetensors", ".checkpoint.pt", ".checkpoint.pt.tmp", ".jsonl")
         ),
     )
 

@@ -15,7 +15,7 @@ from engine.errors import KnownError
 from engine.training.checkpoints import tensors
 from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet
-from engine.training.whole_files import whole
+from engine.whole_files import whole
 
 
 class RetrievalModel(nn.Module):

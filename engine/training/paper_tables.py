@@ -31,6 +31,7 @@ from engine.training.recipe import Recipe, prepare
 from engine.training.stand_ins import make_stand_ins
 from engine.training.train import train
 from engine.training.validation import vectors
+from engine.whole_files import whole
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +92,8 @@ class Results:
         place = ("table", "row", "seed")
         runs = [each for each in self.all() if [each[key] for key in place] != [run[key] for key in place]]
         runs = sorted([*runs, run], key=lambda each: [each[key] for key in place])
-        partial = self.path.with_suffix(".tmp")
-        partial.write_text("[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n", encoding="utf-8", newline="\n")
-        partial.replace(self.path)
+        with whole(self.path) as partial:
+            partial.write_text("[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n", encoding="utf-8", newline="\n")
 
 
 def load_table(path: Path) -> Table:

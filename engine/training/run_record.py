@@ -12,7 +12,7 @@ from engine.training.config import read_config
 from engine.training.config_files import leaves
 from engine.training.features import weights_hash
 from engine.training.recipe import Recipe
-from engine.training.whole_files import whole
+from engine.whole_files import whole
 
 NAME = "recipe.json"
 

@@ -23,7 +23,7 @@ from engine.training.metrics import RetrievalMetrics
 from engine.training.model import RetrievalModel
 from engine.training.objective import Objective
 from engine.training.validation import EvalSet, evaluate_sets
-from engine.training.whole_files import whole
+from engine.whole_files import whole
 
 log = logging.getLogger(__name__)
 
