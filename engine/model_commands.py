@@ -227,7 +227,9 @@ def distil(
 
         distilling.distil(frontend, cnn, audio, settings, target, layers, chosen, show)
     console.write(f"Weights   {target}")
-    console.write("Next      name them as encoders.weights in a configuration for “foundsound train”")
+    if layers is not None:
+        console.write(f"Layers    {target.with_suffix('.tied.safetensors')}")
+    console.write("Next      name them as encoders.weights (and start) in a configuration for “foundsound train”")
 
 
 def read_recipe(path: Path) -> Recipe:

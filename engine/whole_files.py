@@ -10,6 +10,11 @@ from pathlib import Path
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Gives a place to write to, which takes the place of ``path`` when the block ends without an exception."""
-    partial = path.with_name(f"{path.name}.tmp")
+    partial = unfinished(path)
     yield partial
     partial.replace(path)
+
+
+def unfinished(path: Path) -> Path:
+    """Where :func:`whole` writes; a process that is killed meanwhile leaves it."""
+    return path.with_name(f"{path.name}.tmp")

@@ -219,7 +219,10 @@ class _Line:
             self._end_process()
 
     def _do(self, job: Job) -> Result:
-        """Have a job done, deliver all of its result but the end, and return that."""
+        """Have a job done, deliver all of its result but the end, and return that.
+
+        A process that dies or hangs before it has taken the job says nothing of the file: another one gets it.
+        """
         for _ in range(START_TRIES):
             connection = self._ready_process()
             taken = False
@@ -235,16 +238,15 @@ class _Line:
                         return _crashed(job.path)
                     elif result is not None:
                         return result
-            except (EOFError, OSError):
-                exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
-                if not self._desk.closed:
-                    log.warning("The decoder ended with exit code %s on %s", exit_code, job.path)
-                if taken:
-                    break
-            else:
+                end, failure = "did not answer", _timed_out(job.path, self._time_limit_s)
                 self._end_process()
-                return _timed_out(job.path, self._time_limit_s)
-        return _crashed(job.path)
+            except (EOFError, OSError):
+                end, failure = f"ended with exit code {self._end_process(_EXIT_LIMIT_S)}", _crashed(job.path)
+            if not self._desk.closed:
+                log.warning("The decoder %s %s %s", end, "on" if taken else "before", job.path)
+            if taken:
+                return failure
+        raise _unavailable(f"the last one {end}")
 
     def _ready_process(self) -> Connection:
         """Connection to a process that waits for a job: the present one, or a new one if it died meanwhile."""

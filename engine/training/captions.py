@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ from engine.training.data import TaggedClip
 class CaptionOptions:
     """How captions are drawn; weights are relative.
 
-    ``name``: the cleaned file name. ``sentence``: the name as a clause ("a dog barks"). ``category``: the name with its
-    UCS category or, where two words of the category are in the name, with a synonym. ``tags``: one to three tags in
-    everyday words. ``both``: name and tag together. ``prompt`` is the chance of a lead-in such as "the sound of";
+    ``name``: the cleaned file name. ``sentence``: the name as a clause ("a dog barks"). ``category``: the name with the
+    UCS category that it shares two words with, or with a synonym of that. ``tags``: one to three tags in everyday
+    words. ``both``: name and tag together. ``prompt`` is the chance of a lead-in such as "the sound of";
     ``min_tag`` the least probability of a tag.
     """
 
@@ -62,6 +63,8 @@ MASS_NOUNS = frozenset(
 )
 """Nouns that take no article."""
 
+IRREGULAR_PLURALS = frozenset("people men women children geese mice feet teeth oxen wolves".split())
+
 VERBS = (
     "attack bark beep bellow blow bounce break bubble burn burp buzz chirp clang clap click close coo cough crackle "
     "creak croak cry die drip drop explode fall fire flap flush fly gallop gobble growl grunt hiss honk hoot howl "
@@ -78,9 +81,6 @@ SURFACES = (
     "gravel|snow|sand|concrete|dirt|grass|stone|wood|metal|marble|mud|ice|leaves|carpet|rug|tile|rock|water|gravel|"
     "ladder|glass|plastic|floor|straw|stairs|ground"
 ).split("|")
-
-SURE_OVERLAP = 4.0
-"""Of words shared with a category, each counting twice, and with its synonyms."""
 
 LEAD_INS = (
     "the sound of {}",
@@ -169,10 +169,13 @@ class CaptionWriter:
         return with_article(name)
 
     def category(self, name: str) -> Category | None:
-        """The UCS subcategory that shares most words with a cleaned name; None where that is too few to be sure."""
-        words = _forms(name)
-        best = max(self.categories, key=lambda entry: _overlap(entry, words))
-        return best if _overlap(best, words) >= SURE_OVERLAP else None
+        """The UCS subcategory that shares most words with a cleaned name; None where it shares fewer than two."""
+        words = _singulars(name.split())
+        shared = [len(words & _singulars(entry.words)) for entry in self.categories]
+        if max(shared) < 2:
+            return None
+        alike = [entry for entry, count in zip(self.categories, shared, strict=True) if count == max(shared)]
+        return max(alike, key=lambda entry: len(words & entry.synonyms))
 
     def tag_phrase(self, label: str, rng: np.random.Generator) -> str:
         """An everyday wording of an AudioSet label."""
@@ -229,9 +232,8 @@ class CaptionWriter:
         category = self.category(name)
         if category is None:
             return name
-        words = _forms(name)
-        other = sorted(category.synonyms - words - category.words)
-        if len(category.words & words) >= 2 and other and rng.random() < 0.5:
+        other = sorted(category.synonyms - category.words - _singulars(name.split()))
+        if other and rng.random() < 0.5:
             return f"{name} {other[int(rng.integers(len(other)))]}"
         return f"{category.name} {name}"
 
@@ -264,14 +266,15 @@ def join(first: str, second: str, rng: np.random.Generator, in_turn: bool = Fals
 def with_article(phrase: str) -> str:
     """ "dog" -> "a dog"; plurals and mass nouns stay as they are."""
     last = phrase.split()[-1] if phrase else ""
-    if not phrase or last in MASS_NOUNS or last.endswith(("s", "ing")) or phrase.startswith(("a ", "an ", "the ")):
+    bare = last in MASS_NOUNS or is_plural(last) or last.endswith(("s", "ing"))
+    if not phrase or bare or phrase.startswith(("a ", "an ", "the ")):
         return phrase
     return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 
 def is_plural(noun: str) -> bool:
     """Whether a noun takes a verb without s: "birds", not "glass"."""
-    return (noun.endswith("s") and not noun.endswith(("ss", "us"))) or noun == "people"
+    return noun in IRREGULAR_PLURALS or (noun.endswith("s") and not noun.endswith(("ss", "us")) and noun != "gas")
 
 
 def third_person(verb: str) -> str:
@@ -298,11 +301,10 @@ def _steps(words: Sequence[str], surface: str | None, rng: np.random.Generator) 
     return choices[int(rng.integers(len(choices)))]
 
 
-def _forms(name: str) -> set[str]:
-    """The words of a name, each in singular and plural."""
-    words = set(name.split())
-    return words | {word[:-1] for word in words if word.endswith("s")} | {f"{word}s" for word in words}
+@cache
+def _singular(word: str) -> str:
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 
 
-def _overlap(category: Category, words: Collection[str]) -> float:
-    return 2.0 * len(category.words.intersection(words)) + len(category.synonyms.intersection(words))
+def _singulars(words: Collection[str]) -> set[str]:
+    return set(map(_singular, words))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import importlib.util
 import io
 import logging
 import re
@@ -22,6 +23,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 import numpy as np
 import soundfile
@@ -60,39 +62,46 @@ class Selection:
 
 
 def sounds_in(package: Path) -> Iterator[Member]:
-    """The sound files of a ``.deb`` by path, those in game archives and Qt resources too.
+    """The sound files of a ``.deb``, those in game archives and Qt resources too; damaged archives are left out.
 
     Raises:
         KnownError: ``package_unreadable`` when dpkg-deb cannot open it, ``not_debian`` where there is none.
     """
-    opened = subprocess.run([_tool("dpkg-deb"), "--fsys-tarfile", str(package)], capture_output=True, check=False)
-    if opened.returncode != 0:
-        raise KnownError(
-            "package_unreadable", f"{package} is no Debian package or is damaged.", "Remove it and start again."
-        )
-    with tarfile.open(fileobj=io.BytesIO(opened.stdout)) as tar:
-        for member in sorted(tar.getmembers(), key=lambda each: each.name):
-            held = tar.extractfile(member) if member.isfile() else None
-            if held is not None and _of_use(member.name):
-                yield from _unpacked(member.name.removeprefix("./"), held.read())
+    command = [_tool("dpkg-deb"), "--fsys-tarfile", str(package)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as opened:
+        try:
+            with tarfile.open(fileobj=opened.stdout, mode="r|") as tar:
+                for member in tar:
+                    held = tar.extractfile(member) if member.isfile() else None
+                    if held is not None:
+                        yield from _unpacked(member.name.removeprefix("./"), held)
+        except tarfile.TarError as error:
+            raise KnownError(
+                "package_unreadable", f"{package} is no Debian package or is damaged.", "Remove it and start again."
+            ) from error
 
 
-def _of_use(path: str) -> bool:
-    suffix = PurePosixPath(path).suffix.lower()
-    return suffix in SUFFIXES or suffix in _ARCHIVES or suffix == _RESOURCES
-
-
-def _unpacked(path: str, held: bytes) -> Iterator[Member]:
-    suffix = PurePosixPath(path).suffix.lower()
+def _unpacked(path: str, held: IO[bytes]) -> Iterator[Member]:
+    suffix = _suffix(path)
     if suffix in SUFFIXES:
-        yield path, held
-    elif suffix in _ARCHIVES:
-        with zipfile.ZipFile(io.BytesIO(held)) as archive:
-            for name in sorted(archive.namelist()):
-                if PurePosixPath(name).suffix.lower() in SUFFIXES:
-                    yield f"{path}/{name}", archive.read(name)
-    else:
-        yield from ((f"{path}/{name}", inner) for name, inner in resources(held) if _of_use(name))
+        yield path, held.read()
+    elif suffix in _ARCHIVES or suffix == _RESOURCES:
+        opened = _archived if suffix in _ARCHIVES else resources
+        try:
+            yield from ((f"{path}/{name}", inner) for name, inner in opened(held.read()) if _suffix(name) in SUFFIXES)
+        except (KnownError, zipfile.BadZipFile, zlib.error) as error:
+            log.warning("%s is left out: %s", path, error)
+
+
+def _archived(held: bytes) -> Iterator[Member]:
+    with zipfile.ZipFile(io.BytesIO(held)) as archive:
+        for name in sorted(archive.namelist()):
+            if _suffix(name) in SUFFIXES:
+                yield name, archive.read(name)
+
+
+def _suffix(path: str) -> str:
+    return PurePosixPath(path).suffix.lower()
 
 
 def resources(held: bytes) -> Iterator[Member]:
@@ -107,7 +116,7 @@ def resources(held: bytes) -> Iterator[Member]:
 
     version = number(4)
     if held[:4] != b"qres" or not 1 <= version <= 3:
-        raise KnownError("package_unreadable", "A Qt resource is of an unknown format.", "Leave its package out.")
+        raise KnownError("package_unreadable", "A Qt resource is of an unknown format.", "It cannot be read.")
     tree, data, names = number(8), number(12), number(16)
     node_size = 14 if version == 1 else 22
 
@@ -131,13 +140,13 @@ def resources(held: bytes) -> Iterator[Member]:
 
 def pieces(mono: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     """A sound (samples,) as it is, or up to four pieces of ten seconds; none of what is silent, broken or too short."""
-    if len(mono) < SHORTEST_S * RATE_HZ or not np.isfinite(mono).all() or np.abs(mono).max() < SILENT:
+    if len(mono) < SHORTEST_S * RATE_HZ or not np.isfinite(mono).all():
         return []
     piece = round(PIECE_S * RATE_HZ)
-    if len(mono) <= piece:
-        return [mono]
-    count = min(4, int(len(mono) / RATE_HZ // 15) + 1)
-    return [mono[start : start + piece] for start in np.linspace(0, len(mono) - piece, count).astype(int)]
+    count = 1 if len(mono) <= piece else min(4, int(len(mono) / RATE_HZ // 15) + 1)
+    starts = np.linspace(0, max(0, len(mono) - piece), count).astype(int)
+    cut = [mono[start : start + piece] for start in starts]
+    return [each for each in cut if np.abs(each).max() >= SILENT]
 
 
 def gather(packages: Sequence[Path], leave_out: str, folder: Path) -> list[dict[str, str]]:
@@ -172,7 +181,7 @@ def gather(packages: Sequence[Path], leave_out: str, folder: Path) -> list[dict[
 
 def _decoded(path: str, held: bytes) -> NDArray[np.float32]:
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"sound{PurePosixPath(path).suffix.lower()}")
+        file = Path(folder, f"sound{_suffix(path)}")
         file.write_bytes(held)
         return load_mono(file, RATE_HZ)
 
@@ -181,13 +190,46 @@ def _caption(path: str) -> str:
     return re.sub(r"[\W_\d]+", " ", PurePosixPath(path).stem).strip().lower()
 
 
-def tag(rows: Sequence[dict[str, str]], folder: Path, model: Path, labels: Path, rate_hz: int = 32_000) -> None:
-    """Fill in what a teacher hears in each sound: up to six labels of at least 5 %."""
-    names = [line.strip() for line in labels.read_text(encoding="utf-8").splitlines() if line.strip()]
-    logits = teacher.tag_logits(Files([folder / row["file"] for row in rows]), model, rate_hz, folder / "cache")
-    for row, chances in zip(rows, 1.0 / (1.0 + np.exp(-logits)), strict=True):
-        best = [index for index in np.argsort(-chances)[:6].tolist() if chances[index] >= 0.05]
-        row["audioset_tags"] = "; ".join(f"{names[index]}={chances[index]:.2f}" for index in best)
+@dataclass(frozen=True)
+class Tagger:
+    """A teacher and its labels, in their order."""
+
+    model: Path
+    labels: tuple[str, ...]
+    sample_rate_hz: int = 32_000
+
+    @classmethod
+    def of(cls, model: Path, labels: Path) -> Tagger:
+        """The teacher in ``model`` with the labels in a file, one a line.
+
+        Raises:
+            KnownError: ``teacher_missing`` when either is not there, ``training_needs_more`` without onnxruntime.
+        """
+        if importlib.util.find_spec("onnxruntime") is None:
+            raise KnownError("training_needs_more", "A teacher needs onnxruntime.", "Install the extra “train”.")
+        for path in (model, labels):
+            if not path.is_file():
+                raise KnownError("teacher_missing", f"{path} is not there.", "Correct --teacher or --labels.")
+        lines = labels.read_text(encoding="utf-8").splitlines()
+        return cls(model, tuple(line.strip() for line in lines if line.strip()))
+
+    def tag(self, rows: Sequence[dict[str, str]], folder: Path) -> None:
+        """Fill in what the teacher hears in each sound: up to six labels of at least 5 %.
+
+        Raises:
+            KnownError: ``teacher_mismatch`` when there are more or fewer labels than the teacher has classes.
+        """
+        sounds = Files([folder / row["file"] for row in rows])
+        logits = teacher.tag_logits(sounds, self.model, self.sample_rate_hz, folder / "cache")
+        if logits.shape[1] != len(self.labels):
+            raise KnownError(
+                "teacher_mismatch",
+                f"The teacher knows {logits.shape[1]} classes, and there are {len(self.labels)} labels.",
+                "Name the labels that belong to it.",
+            )
+        for row, chances in zip(rows, 1.0 / (1.0 + np.exp(-logits)), strict=True):
+            best = [index for index in np.argsort(-chances)[:6].tolist() if chances[index] >= 0.05]
+            row["audioset_tags"] = "; ".join(f"{self.labels[index]}={chances[index]:.2f}" for index in best)
 
 
 def fetch(names: Sequence[str], folder: Path) -> list[Path]:
@@ -228,10 +270,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--teacher and --labels go together")
     selection = read_config(Selection, CONFIGS / "debian-sources.json")
     try:
+        tagger = None if chosen.teacher is None else Tagger.of(chosen.teacher, chosen.labels)
         packages = fetch(selection.packages, chosen.folder / "packages")
         rows = gather(packages, selection.leave_out, chosen.folder)
-        if chosen.teacher is not None:
-            tag(rows, chosen.folder, chosen.teacher, chosen.labels)
+        if tagger is not None:
+            tagger.tag(rows, chosen.folder)
     except KnownError as error:
         sys.exit(str(error))
     with (chosen.folder / "manifest.csv").open("w", encoding="utf-8", newline="") as out:

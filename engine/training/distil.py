@@ -33,8 +33,9 @@ from engine.errors import KnownError
 from engine.training import augment
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import resumable
+from engine.training.features import weights_hash
 from engine.training.student import Losses, Student
-from engine.whole_files import whole
+from engine.whole_files import unfinished, whole
 
 log = logging.getLogger(__name__)
 
@@ -164,14 +165,22 @@ def distil(
         progress: Called every 20 steps.
 
     Raises:
-        KnownError: ``config_changed`` when the checkpoint is of another configuration, ``checkpoint_unreadable`` when
-            it is damaged, ``distil_diverged`` when the loss or its gradient is no number any more; the weights and
-            the checkpoint last written stay as they are.
+        KnownError: ``checkpoint_mismatch`` when the layers are not for the teacher's frames; ``config_changed`` when
+            the checkpoint is of another configuration or other layers, ``checkpoint_unreadable`` when it is damaged;
+            ``distil_diverged`` when the loss or its gradient is no number any more, and the weights and the checkpoint
+            last written stay as they are.
     """
     torch.manual_seed(config.seed)
     _, teacher_frames, probabilities = next(iter(Scenes(cache, config, 0)))
     output.parent.mkdir(parents=True, exist_ok=True)
-    student = Student(cnn, teacher_frames.shape[1], len(probabilities), layers, config.frozen_blocks)
+    width = teacher_frames.shape[1]
+    if layers is not None and layers.config.audio_dim != width:
+        raise KnownError(
+            "checkpoint_mismatch",
+            f"The layers in {config.layers} are for frames {layers.config.audio_dim} wide, the teacher's are {width}.",
+            'Name the folder of a training with "cnn": "teacher" as layers.',
+        )
+    student = Student(cnn, width, len(probabilities), layers, config.frozen_blocks)
     run = _Run(student, config, output, device)
     run.resume()
     frontend = frontend.to(device)
@@ -211,6 +220,8 @@ class _Run:
         )
         self.step = 0
         settings = {name: str(value) for name, value in asdict(config).items() if name not in MAY_CHANGE}
+        if student.layers is not None:  # other ones may stand in the same folder by now
+            settings["weights of layers"] = weights_hash(_shared(student.layers))
         self._settings = json.dumps(settings, sort_keys=True)
 
     def learn(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor, vectors: Tensor | None) -> Losses:
@@ -244,7 +255,11 @@ class _Run:
             progress(state)
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all, and the averaged student."""
+        """Write the averaged student and then the checkpoint, each whole or not at all."""
+        for model, path in ((self.average.cnn, self.output), (self.average.layers, self._beside(".tied.safetensors"))):
+            if model is not None:
+                with whole(path) as partial:
+                    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial)
         state = {
             "settings": self._settings,
             "student": self.student.state_dict(),
@@ -254,10 +269,6 @@ class _Run:
         }
         with whole(self._beside(".checkpoint.pt")) as partial:
             torch.save(state, partial)
-        for model, path in ((self.average.cnn, self.output), (self.average.layers, self._beside(".tied.safetensors"))):
-            if model is not None:
-                with whole(path) as partial:
-                    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one."""
@@ -288,14 +299,14 @@ class _Run:
 
 
 def run_files(output: Path) -> tuple[Path, ...]:
-    """The files that a distillation to ``output`` writes."""
-    return (
-        output,
-        *(
-            output.with_suffix(suffix)
-            for suffix in (".tied.safetensors", ".checkpoint.pt", ".checkpoint.pt.tmp", ".jsonl")
-        ),
-    )
+    """The files that a distillation to ``output`` writes, and what it leaves of them when it is killed meanwhile."""
+    whole_ones = (output, output.with_suffix(".tied.safetensors"), output.with_suffix(".checkpoint.pt"))
+    return (*whole_ones, *map(unfinished, whole_ones), output.with_suffix(".jsonl"))
+
+
+def _shared(layers: TiedLayers) -> dict[str, Tensor]:
+    """What of the layers is the teacher's as well as the student's."""
+    return {name: value for name, value in layers.state_dict().items() if not name.startswith("audio_projection.")}
 
 
 def _schedule(step: int, config: DistilConfig) -> float:

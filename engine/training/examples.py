@@ -81,11 +81,11 @@ def batches(config: TrainConfig, data: TrainSet, rng: np.random.Generator) -> It
             yield batch_of(config, data, sounds[part], captions[part], rng)
 
 
-def examples_per_epoch(config: TrainConfig, data: TrainSet) -> int:
-    """How many pairs of a sound and a caption :func:`batches` draws."""
-    if config.draw == "every":
-        return sum(map(len, data.captions))
-    return sum(len(rows) > 0 for rows in data.captions)
+def batches_per_epoch(config: TrainConfig, data: TrainSet) -> int:
+    """How many batches :func:`batches` gives."""
+    drawn = sum(len(rows) if config.draw == "every" else len(rows) > 0 for rows in data.captions)
+    whole_ones, left = divmod(drawn, config.batch_size)
+    return max(1, whole_ones + (left > 1))
 
 
 def batch_of(

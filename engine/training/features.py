@@ -317,4 +317,5 @@ def _identity(path: Path) -> tuple[str, int, int]:
 
 
 def key_of(*parts: object) -> str:
+    """A name for a set of features: a hash of everything that decides their values."""
     return hashlib.blake2b(json.dumps(parts).encode(), digest_size=12).hexdigest()

@@ -120,6 +120,7 @@ class _Builder:
         self.recipe = recipe
         self.cache = cache
         self.report = report
+        _check(recipe)
         self.text = load_text(recipe.encoders, cache)
         self.audio = load_audio(recipe.encoders, self.text.width)
         self.frontend = load_frontend(recipe.encoders, self.audio) if self.audio is not None else None
@@ -279,11 +280,7 @@ class _Builder:
     def _frames(self, sounds: Sequence[features.Sounds]) -> Rows:
         front, audio, report = self.frontend, self.audio, self._progress("audio frames")
         if front is None or audio is None:
-            known = self.recipe.teacher
-            if known is None:
-                raise KnownError(
-                    "config_invalid", "The teacher's frames need a teacher.", "Name teacher.model and teacher.labels."
-                )
+            known = _given_teacher(self.recipe)
             parts = [teacher.frames(each, known.model, known.sample_rate_hz, self.cache, report) for each in sounds]
             return features.View.joined(parts)
         if "audio" in self.recipe.encoders.trainable:
@@ -306,6 +303,26 @@ class _Builder:
     def _progress(self, what: str) -> features.Progress | None:
         report = self.report
         return None if report is None else lambda done, total: report(what, done, total)
+
+
+def _check(recipe: Recipe) -> None:
+    """What contradicts itself is said before anything starts."""
+    if recipe.encoders.cnn == "teacher":
+        _given_teacher(recipe)
+    if recipe.data.more and recipe.data.kind != "manifest":
+        raise KnownError(
+            "config_invalid",
+            f"data.more is for manifests, not for {recipe.data.kind}.",
+            "Leave it out, or join the tables.",
+        )
+
+
+def _given_teacher(recipe: Recipe) -> TeacherConfig:
+    if recipe.teacher is None:
+        raise KnownError(
+            "config_invalid", "The teacher's frames need a teacher.", "Name teacher.model and teacher.labels."
+        )
+    return recipe.teacher
 
 
 def default_queries() -> Path:

@@ -12,6 +12,7 @@ from engine.training.config import read_config
 from engine.training.config_files import leaves
 from engine.training.features import weights_hash
 from engine.training.recipe import Recipe
+from engine.training.teacher import digest
 from engine.whole_files import whole
 
 NAME = "recipe.json"
@@ -19,7 +20,9 @@ NAME = "recipe.json"
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A whole recipe, and the hash of the weights in ``encoders.weights``, which may change under the same name."""
+    """A whole recipe, and the hash of what may change under the same name: the weights in ``encoders.weights``, or the
+    teacher where its frames take their place.
+    """
 
     recipe: Recipe
     weights_hash: str | None
@@ -28,6 +31,8 @@ class RunRecord:
     def of(cls, recipe: Recipe) -> RunRecord:
         """The record of a recipe; KnownError ``checkpoint_unreadable`` when its ``encoders.weights`` are damaged."""
         weights = recipe.encoders.weights
+        if recipe.encoders.cnn == "teacher" and recipe.teacher is not None:
+            return cls(recipe, digest(recipe.teacher.model))
         return cls(recipe, None if weights is None else weights_hash(checkpoints.tensors(weights)))
 
     def write(self, run: Path) -> None:

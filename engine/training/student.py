@@ -39,8 +39,8 @@ class Student(nn.Module):
         super().__init__()
         self.cnn = cnn
         self._frozen_blocks = frozen_blocks
-        for block in cnn.blocks[:frozen_blocks]:
-            block.requires_grad_(False)
+        for module in self._frozen:
+            module.requires_grad_(False)
         self.to_frames = nn.Linear(cnn.width, teacher_width)
         self.to_tags = nn.Linear(cnn.width, classes)
         self.layers: TiedLayers | None = None
@@ -58,9 +58,14 @@ class Student(nn.Module):
         self.train()
         if self.layers is not None:
             self.layers.eval()
-        for block in self.cnn.blocks[: self._frozen_blocks if norms else None]:
-            block.eval()
+        for module in self._frozen if norms else self.cnn.modules():
+            module.eval()
         return self
+
+    @property
+    def _frozen(self) -> list[nn.Module]:
+        blocks: list[nn.Module] = list(self.cnn.blocks[: self._frozen_blocks])
+        return [self.cnn.bn0, *blocks] if blocks and self.cnn.config.input_norm else blocks
 
     def losses(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor, vectors: Tensor | None) -> Losses:
         """How far the student is from a teacher on a batch.

@@ -39,7 +39,7 @@ def tag_logits(
             chances = [np.clip(answer, _SURE, 1.0 - _SURE) for answer in answers]
             yield [np.log(chance / (1.0 - chance)).astype(np.float16) for chance in chances]
 
-    folder = cache / f"tags-{features.key_of('tags', _digest(teacher), sounds.identity)}"
+    folder = cache / f"tags-{features.key_of('tags', digest(teacher), sample_rate_hz, sounds.identity)}"
     tags = features.cached(folder, len(sounds), compute, progress)
     return np.concatenate([tags.row(index) for index in range(len(tags))]).astype(np.float32)
 
@@ -51,7 +51,7 @@ def frames(sounds: Sounds, teacher: Path, sample_rate_hz: int, cache: Path, prog
         for answers in _answers(sounds, teacher, sample_rate_hz, "frames"):
             yield [answer[0].astype(np.float16) for answer in answers]
 
-    folder = cache / f"frames-{features.key_of('teacher', _digest(teacher), sounds.identity)}"
+    folder = cache / f"frames-{features.key_of('teacher', digest(teacher), sample_rate_hz, sounds.identity)}"
     return features.cached(folder, len(sounds), compute, progress)
 
 
@@ -71,5 +71,6 @@ def _answers(sounds: Sounds, teacher: Path, sample_rate_hz: int, wanted: str) ->
         yield answers
 
 
-def _digest(teacher: Path) -> str:
+def digest(teacher: Path) -> str:
+    """A hash of what a teacher's file holds."""
     return hashlib.blake2b(teacher.read_bytes(), digest_size=16).hexdigest()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from engine.errors import KnownError
 from engine.training.checkpoints import resumable
 from engine.training.config import TrainConfig
-from engine.training.examples import Batch, TrainSet, batches, examples_per_epoch
+from engine.training.examples import Batch, TrainSet, batches, batches_per_epoch
 from engine.training.metrics import RetrievalMetrics
 from engine.training.model import RetrievalModel
 from engine.training.objective import Objective
@@ -53,6 +53,7 @@ def train(
 
     Raises:
         KnownError: ``config_invalid`` when a metric names no validation set or field, or tag logits are missing;
+            ``checkpoint_mismatch`` when the layers to start from are of another shape;
             ``config_changed`` when the folder holds a run of another configuration, ``checkpoint_unreadable`` when its
             checkpoint is damaged.
     """
@@ -186,7 +187,7 @@ class Trainer:
 
     def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
         if self.config.schedule == "cosine":
-            self._anneal(examples_per_epoch(self.config, self.data))
+            self._anneal(batches_per_epoch(self.config, self.data))
         found = self.objective(self.model, batch, rng)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -202,8 +203,8 @@ class Trainer:
         wanted = [metric.split(".") for metric in self.config.metrics]
         return float(np.mean([getattr(metrics[name], measure) for name, measure in wanted]))
 
-    def _anneal(self, examples: int) -> None:
-        total = self.config.max_epochs * max(1, math.ceil(examples / self.config.batch_size))
+    def _anneal(self, batches_per_epoch: int) -> None:
+        total = self.config.max_epochs * batches_per_epoch
         warm = min(1.0, (self.steps + 1) / max(1, total // 20))
         factor = warm * (0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, self.steps / total))))
         for group in self.optimiser.param_groups:

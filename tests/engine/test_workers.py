@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import cast
@@ -16,7 +17,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from engine import processes
+from engine import processes, workers
 from engine.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
 from engine.errors import KnownError
 from engine.workers import JOBS_AHEAD, DecodePool, Job, _work
@@ -25,6 +26,7 @@ from tests.engine.pools import (
     PATIENCE_S,
     ends,
     is_running,
+    linux_only,
     poll_until,
     posix_only,
     run,
@@ -115,34 +117,58 @@ def test_a_crash_costs_one_sound(endless: Path, tmp_path: Path) -> None:
     pool.close()
 
 
-@posix_only
+@linux_only
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_worker_that_dies_idle_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: bool) -> None:
+def test_a_worker_that_dies_idle_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, seen: bool
+) -> None:
     """Whether its death shows before the next job is handed to it or only then."""
     pool = DecodePool(OPTIONS, workers=1)
     path = write_sound(tmp_path / "a.wav", noise())
     run(pool, Job(1, path))
     (pid,) = pool.worker_pids()
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None)
     if not seen:
         monkeypatch.setattr(SpawnProcess, "is_alive", lambda _: True)
     assert isinstance(run(pool, Job(2, path))[2][-1], SoundInfo)
     assert pool.worker_pids() != [pid]
+    assert ("ended with exit code -9 before" in caplog.text) != seen
     pool.close()
 
 
 @posix_only
-def test_a_worker_that_dies_before_it_takes_a_job_costs_nothing(tmp_path: Path) -> None:
-    pool = DecodePool(OPTIONS, workers=1)
+@pytest.mark.parametrize("last", [signal.SIGKILL, None], ids=["dies", "hangs"])
+def test_a_worker_that_never_takes_a_job_does_not_cost_it(tmp_path: Path, last: signal.Signals | None) -> None:
+    pool = DecodePool(OPTIONS, workers=1, time_limit_s=3.0)
     path = write_sound(tmp_path / "a.wav", noise())
     run(pool, Job(1, path))
     (pid,) = pool.worker_pids()
     os.kill(pid, signal.SIGSTOP)
     pool.submit(Job(2, path))
     assert pool.poll(0.5) == []  # the job lies in the pipe
-    os.kill(pid, signal.SIGKILL)
+    if last is not None:
+        os.kill(pid, last)
     assert isinstance(run(pool)[2][-1], SoundInfo)
+    assert pool.worker_pids() != [pid]
     pool.close()
+
+
+def test_workers_that_never_take_a_job_are_no_fault_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_work", _work_never)
+    pool = DecodePool(OPTIONS, workers=1)
+    pool.submit(Job(1, write_sound(tmp_path / "a.wav", noise())))
+    with pytest.raises(KnownError, match="ended with exit code 4") as caught:
+        poll_until(pool, lambda _: False)
+    assert caught.value.kind == "workers_unavailable"
+    pool.close()
+
+
+def _work_never(connection: Connection, _: DecodeOptions) -> None:
+    """Life of a process that ends as soon as there is something to do."""
+    connection.send(None)
+    connection.poll(PATIENCE_S)
+    os._exit(4)
 
 
 @posix_only
@@ -160,16 +186,17 @@ def test_a_worker_that_is_killed_while_it_starts_costs_at_most_one_sound(tmp_pat
 
 
 @posix_only
-def test_a_hang_costs_one_sound(tmp_path: Path) -> None:
+def test_a_hang_costs_one_sound(endless: Path, tmp_path: Path) -> None:
     pool = DecodePool(OPTIONS, workers=1, time_limit_s=3.0)
     path = write_sound(tmp_path / "a.wav", noise())
-    run(pool, Job(1, path))
+    pool.submit(Job(1, endless))
+    poll_until(pool, bool)
     (pid,) = pool.worker_pids()
     os.kill(pid, signal.SIGSTOP)
-    results = run(pool, Job(2, path), Job(3, path))
-    assert [result.kind for result in results[2]] == ["sound_timeout"]
-    assert "3 second" in results[2][0].detail
-    assert isinstance(results[3][-1], SoundInfo)
+    results = run(pool, Job(2, path))
+    assert results[1][-1].kind == "sound_timeout"
+    assert "3 second" in results[1][-1].detail
+    assert isinstance(results[2][-1], SoundInfo)
     if sys.platform == "linux":
         assert not is_running(pid)
     pool.close()

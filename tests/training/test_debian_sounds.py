@@ -37,6 +37,8 @@ def _deb(tmp_path: Path, name: str = "noisy-data") -> Path:
     write_sound(share / "sounds" / "wind.flac", noise(31.0, seed=2))
     write_sound(share / "music" / "theme.wav", noise(0.3, seed=3))
     (share / "sounds" / "broken.ogg").write_bytes(b"no sound")
+    (share / "damaged.pk3").write_bytes(b"no archive")
+    (share / "unknown.rcc").write_bytes(b"no resource" + bytes(20))
     (share / "readme.txt").write_text("sounds", encoding="utf-8")
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
@@ -55,24 +57,24 @@ def _deb(tmp_path: Path, name: str = "noisy-data") -> Path:
 @debian_only
 def test_a_packages_sounds_become_a_manifest(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = gather([_deb(tmp_path)], "/music/", tmp_path / "out")
-    assert [(row["caption"], row["seconds"]) for row in rows] == [
-        ("shot", "0.20"),
+    assert sorted((row["caption"], row["seconds"]) for row in rows) == [
         ("door creak", "0.30"),
+        ("shot", "0.20"),
         ("wind", "31.00"),
         ("wind", "31.00"),
         ("wind", "31.00"),
     ]
-    assert rows[0]["original_path"] == "usr/share/noisy-data/pak0.pk3/sound/shot.wav"
+    (shot,) = (row for row in rows if row["caption"] == "shot")
+    assert shot["original_path"] == "usr/share/noisy-data/pak0.pk3/sound/shot.wav"
     assert {row["licence"] for row in rows} == {"debian/copyright of noisy-data"}
     for row in rows:
         sound, rate = soundfile.read(tmp_path / "out" / row["file"])
         assert rate == RATE_HZ
         assert np.abs(sound).max() == pytest.approx(0.98, abs=1e-3)
         assert len(sound) == round(min(10.0, float(row["seconds"])) * RATE_HZ)
-    assert "broken.ogg" in caplog.text
+    assert all(name in caplog.text for name in ("broken.ogg", "damaged.pk3", "unknown.rcc"))
 
 
-@debian_only
 @needs_rcc
 def test_sounds_in_a_qt_resource_are_found(tmp_path: Path) -> None:
     content = {"deep/cat.wav": noise(0.1, seed=1), "dog.wav": np.zeros((48_000, 1), np.float32)}  # the latter packs
@@ -106,6 +108,8 @@ def test_long_sounds_are_cut_and_useless_ones_left_out() -> None:
     assert cut[-1][-1] == sound[-1]
     (whole,) = pieces(sound[: 9 * RATE_HZ])
     assert len(whole) == 9 * RATE_HZ
+    ends_in_silence = np.concatenate([sound[: 40 * RATE_HZ], np.zeros(20 * RATE_HZ, np.float32)])
+    assert len(pieces(ends_in_silence)) == 3
     for useless in (sound[:100], 0.0005 * sound, np.full(RATE_HZ, np.nan, np.float32)):
         assert pieces(useless) == []
 
@@ -124,6 +128,24 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     clips = load_manifest(tmp_path / "out" / "manifest.csv", "train")
     assert [clip.path.is_file() for clip in clips] == [True] * 5
     assert all(clip.tags and clip.tags[0][1] >= clip.tags[-1][1] >= 0.05 for clip in clips)
+
+
+@pytest.mark.parametrize(("labels", "named"), [(None, "labels.txt"), ("Dog", "5 classes, and there are 1 labels")])
+@debian_only
+def test_a_teacher_that_does_not_serve_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: str | None, named: str
+) -> None:
+    teacher.install(monkeypatch)
+    monkeypatch.setattr(debian_sounds, "read_config", lambda *_: Selection(("noisy-data",), "/music/"))
+    (tmp_path / "teacher.onnx").write_bytes(b"weights")
+    if labels is not None:
+        (tmp_path / "labels.txt").write_text(labels, encoding="utf-8")
+        (tmp_path / "packages").mkdir()
+        _deb(tmp_path).rename(tmp_path / "packages" / "noisy-data_1_all.deb")
+    options = ["--teacher", str(tmp_path / "teacher.onnx"), "--labels", str(tmp_path / "labels.txt")]
+    with pytest.raises(SystemExit, match=named):
+        main([str(tmp_path), *options])
+    assert not (tmp_path / "manifest.csv").exists()
 
 
 @debian_only

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine.encoders.cnn10 import Cnn
+from engine.encoders.cnn10 import Cnn, CnnConfig
 from engine.encoders.frontend import AISFX, LogMel
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
@@ -128,6 +128,26 @@ def test_the_tags_count_by_their_weight(tmp_path: Path) -> None:
     assert slopes == pytest.approx([0.0, -0.05 * 0.5, -0.1 * 0.5], rel=1e-2)
 
 
+def test_the_vectors_count_by_their_weight(tmp_path: Path) -> None:
+    slopes = []
+    for weight in (0.0, 0.05, 0.1):
+        run = _run(
+            tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=0.0, vector_weight=weight), layers=_layers()
+        )
+        _answer(run, 0.0)
+        assert run.student.layers is not None
+        with torch.no_grad():
+            run.student.layers.audio_projection.weight.fill_(0.1)
+        log_mel, lengths, _, tags, _ = _examples(0)
+        frames = torch.eye(teacher.WIDTH)[0].expand(2, 2, -1)  # as the student answers: nothing left to learn
+        run.learn(log_mel, lengths, frames, tags, torch.eye(8)[:2])
+        slope = run.student.layers.audio_projection.bias.grad
+        assert slope is not None
+        slopes.append(float(slope.norm()))
+    assert slopes[0] == 0.0
+    assert slopes[2] == pytest.approx(2 * slopes[1], rel=1e-2)
+
+
 def test_the_students_frames_are_averaged_to_the_teachers() -> None:
     student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES).eval()
     log_mel, lengths, *_ = _examples(0)
@@ -187,6 +207,20 @@ def _first_vector_loss(cache: AudioCache, config: DistilConfig) -> float:
     with torch.no_grad():
         vectors = layers.audio(frames, torch.full((8,), frames.shape[1]))
         return float(student.losses(log_mel, lengths, frames, tags, vectors).vectors)
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_a_norm_of_the_input_is_frozen_like_the_first_block(tmp_path: Path, frozen: int) -> None:
+    shape = CnnConfig(96, TINY_CNN.widths, TINY_CNN.pools, "max", input_norm=True)
+    student = Student(Cnn(shape), teacher.WIDTH, teacher.CLASSES, frozen_blocks=frozen)
+    run = _Run(student, CONFIG, tmp_path / "cnn.safetensors", "cpu")
+    means = [_weights(student.cnn.bn0)["running_mean"]]
+    for step in range(CONFIG.frozen_norm_steps + 1):
+        run.learn(*_examples(step))
+        means.append(_weights(student.cnn.bn0)["running_mean"])
+    assert all(torch.equal(mean, means[0]) for mean in means[:-1])
+    assert torch.equal(means[-1], means[0]) == (frozen == 1)
+    assert (student.cnn.bn0.weight.grad is None) == (frozen == 1)
 
 
 def test_frozen_blocks_stay_as_they_are(tmp_path: Path) -> None:
@@ -252,22 +286,41 @@ def test_the_running_mean_begins_fast_and_ends_slow(tmp_path: Path) -> None:
     assert {int(value) for value in counters.values()} == {3 - CONFIG.frozen_norm_steps}
 
 
-def test_going_on_takes_up_everything_that_a_step_depends_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("layers", [None, _layers()], ids=["frames", "vectors"])
+def test_going_on_takes_up_everything_that_a_step_depends_on(tmp_path: Path, layers: TiedLayers | None) -> None:
     """On the same examples a stopped run ends with the weights of one that was never stopped."""
-    whole, first = _run(tmp_path / "whole.safetensors"), _run(tmp_path / "cnn.safetensors")
+
+    def examples(step: int) -> Examples:
+        log_mel, lengths, frames, tags, _ = _examples(step)
+        vectors = torch.randn(2, 8, generator=torch.Generator().manual_seed(step))
+        return log_mel, lengths, frames, tags, nn.functional.normalize(vectors, dim=-1)
+
+    whole = _run(tmp_path / "whole.safetensors", layers=layers)
+    first = _run(tmp_path / "cnn.safetensors", layers=layers)
     first.student.load_state_dict(whole.student.state_dict())
     first.average.load_state_dict(whole.average.state_dict())
     for step in range(4):
-        whole.learn(*_examples(step))
+        whole.learn(*examples(step))
     for step in range(3):
-        first.learn(*_examples(step))
+        first.learn(*examples(step))
     first.save()
-    second = _run(tmp_path / "cnn.safetensors", seed=5)
+    second = _run(tmp_path / "cnn.safetensors", seed=5, layers=layers)
     second.resume()
     assert second.step == 3
-    second.learn(*_examples(3))
+    second.learn(*examples(3))
     assert _same(_weights(second.student), _weights(whole.student))
     assert _same(_weights(second.average), _weights(whole.average))
+
+
+def test_a_run_does_not_go_on_under_other_layers(tmp_path: Path) -> None:
+    run = _run(tmp_path / "cnn.safetensors", layers=_layers())
+    run.learn(*_examples(0))
+    run.save()
+    other = _layers()
+    with torch.no_grad():
+        other.text_projection.bias.add_(1.0)
+    with pytest.raises(KnownError, match="another configuration"):
+        _run(tmp_path / "cnn.safetensors", layers=other).resume()
 
 
 def test_what_is_heard_follows_from_seed_and_first_step(cache: AudioCache, monkeypatch: pytest.MonkeyPatch) -> None:

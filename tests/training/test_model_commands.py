@@ -346,6 +346,30 @@ def test_distil_learns_resumes_and_leaves_weights_for_training(cli: Cli, distill
     assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [4]
 
 
+def test_a_student_takes_the_place_of_the_teacher_under_its_layers(cli: Cli, distillation: Json, config: Json) -> None:
+    """Layers above the teacher's frames, a student that learns their vectors, and a training that goes on from both."""
+    Path("labels.txt").write_text("Dog\nRain\nCat\nWind\nThunder\n", encoding="utf-8")
+    known = {"model": "teacher.onnx", "labels": "labels.txt", "sample_rate_hz": 8_000}
+    above = {**config, "teacher": known, "encoders": {**config["encoders"], "weights": None, "cnn": "teacher"}}
+    cli("train", "--config", _write(above), "--output", "taught")
+    assert "cannot go into a pack" in cli.err
+    Path("teacher.onnx").write_bytes(b"other weights")
+    assert "encoders.weights" in cli.refused("train", "--config", "mine.json", "--output", "taught")
+    shutil.copytree("sounds", "others")
+    learned = {**distillation, "layers": "taught", "more": ["others/manifest.csv"]}
+    printed = cli("distil", "--config", _write(learned), "--output", "run/cnn.safetensors", "--device", "cpu")
+    assert "Decoding 4 sounds" in cli.err
+    assert "vector loss" in cli.err
+    assert str(Path("run", "cnn.tied.safetensors")) in printed
+    encoders = {**config["encoders"], "weights": "run/cnn.safetensors"}
+    last = {**config, "encoders": encoders, "start": "run/cnn.tied.safetensors"}
+    cli("train", "--config", _write(last), "--output", "last")
+    Pack.read(Path("last", "pack")).verify()
+    wrong = _write({**learned, "layers": "last"})
+    refused = cli.refused("distil", "--config", wrong, "--output", "new/cnn.safetensors", "--device", "cpu")
+    assert f"the teacher's are {teacher.WIDTH}" in refused
+
+
 def test_distilling_anew_deletes_nothing_that_is_not_of_a_run(cli: Cli, distillation: Json) -> None:
     arguments = ("distil", "--config", _write(distillation), "--device", "cpu", "--fresh", "--output")
     Path("folder").mkdir()
@@ -370,6 +394,7 @@ def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
         ({"steps": 0}, "steps must be more than 0"),
         ({"teacher": "gone.onnx"}, "teacher is gone.onnx"),
         ({"cnn": "panns", "frontend": "panns"}, "cnn10.safetensors"),
+        ({"more": ["sounds/manifest.csv", "gone.csv"]}, "more is gone.csv"),
         ({"teachr": 1}, "unknown field teachr"),
     ):
         assert mention in cli.refused("distil", "--config", _write({**distillation, **change}))

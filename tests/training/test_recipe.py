@@ -227,6 +227,8 @@ def test_layers_above_the_teachers_frames(taught: Recipe, tmp_path: Path) -> Non
 def test_the_teachers_frames_need_a_teacher_and_are_not_trained(taught: Recipe, tmp_path: Path) -> None:
     with pytest.raises(KnownError, match="need a teacher"):
         prepare(replace(taught, teacher=None), tmp_path / "cache")
+    with pytest.raises(KnownError, match="for manifests, not for captioned"):
+        prepare(replace(taught, data=replace(taught.data, more=(tmp_path,))), tmp_path / "cache")
     with pytest.raises(KnownError, match="as they are"):
         prepare(replace(taught, encoders=replace(taught.encoders, trainable=("audio",))), tmp_path / "cache")
 

@@ -67,5 +67,7 @@ def test_it_is_asked_once_until_it_or_the_sounds_change(model: Path, sounds: Fil
     model.write_bytes(b"other weights")
     teacher.frames(sounds, model, RATE_HZ, cache)
     assert len(Listening.heard) == 6
+    teacher.frames(sounds, model, RATE_HZ // 2, cache)
+    assert len(Listening.heard) == 8
     teacher.frames(Files([tone(tmp_path / "2.wav", 440, 0.5)]), model, RATE_HZ, cache)
-    assert len(Listening.heard) == 7
+    assert len(Listening.heard) == 9

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.config import TrainConfig, read_config
-from engine.training.examples import TrainSet, batch_of
+from engine.training.examples import TrainSet, batch_of, batches, batches_per_epoch
 from engine.training.rows import concatenate, crop, drop_tokens
 from engine.training.train import Trainer, train
 from engine.training.validation import EvalSet, vectors
@@ -103,6 +103,16 @@ def test_every_kind_of_training_learns(problem: Problem, tmp_path: Path, changes
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     assert history == result.history
     assert max(line["val"]["map_all"] for line in history) == pytest.approx(result.best, abs=1e-5)
+
+
+@pytest.mark.parametrize("draw", ["one", "every"])
+@pytest.mark.parametrize("batch_size", [2, 3, 5, 7, 64])
+def test_batches_are_counted_as_they_are_drawn(
+    problem: Problem, draw: Literal["one", "every"], batch_size: int
+) -> None:
+    config = replace(CONFIG, draw=draw, batch_size=batch_size)
+    drawn = list(batches(config, problem[0], np.random.default_rng(0)))
+    assert batches_per_epoch(config, problem[0]) == len(drawn)
 
 
 @pytest.mark.parametrize("draw", ["one", "every"])
