@@ -61,6 +61,8 @@ class FFmpegReader:
             raise UndecodableError
         self._stream = self._container.streams.audio[0]
         self._decoder = self._stream.codec_context
+        if self._decoder is None:  # a codec that FFmpeg does not know
+            raise UndecodableError
         delay = 0  # samples before the sound that neither the duration nor the first frame's time allow for
         if self._decoder.name == "opus" and "libopus" in self._av.codecs_available:
             delay = self._decoder.delay

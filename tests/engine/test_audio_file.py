@@ -285,6 +285,15 @@ def test_absurd_sample_rate(tmp_path: Path) -> None:
     assert problem(path) == "sound_unreadable"
 
 
+def test_a_codec_that_no_decoder_knows(tmp_path: Path) -> None:
+    path = write(tmp_path / "odd.wav", noise(0.1))
+    content = bytearray(path.read_bytes())
+    assert content[20:22] == b"\x01\x00"  # the format tag of PCM
+    content[20:22] = b"\x77\x77"
+    path.write_bytes(content)
+    assert problem(path) == "sound_unreadable"
+
+
 def test_a_playlist_named_wav_opens_nothing_else(tmp_path: Path) -> None:
     sound = write_sound(tmp_path / "other.wav", noise(1.0, RATE), RATE)
     for text in (
