@@ -49,12 +49,17 @@ class Mask:
     shortest: int
 
     @classmethod
-    def of(cls, lengths: Tensor, frames: int) -> Mask | None:
-        """The mask of rows of these lengths (batch,); None where nothing is padding."""
+    def of(cls, lengths: Tensor, x: Tensor) -> Mask | None:
+        """The mask for ``x`` (batch, channels, frames, bands), whose rows have these lengths (batch,).
+
+        None where nothing is padding; with lengths on the CPU, a GPU is not waited for to find that out.
+        """
+        frames = x.shape[2]
         shortest = int(lengths.min())
         if shortest >= frames:
             return None
-        return cls((torch.arange(frames, device=lengths.device) < lengths[:, None])[:, None, :, None], shortest)
+        valid = torch.arange(frames, device=x.device) < lengths.to(x.device)[:, None]
+        return cls(valid[:, None, :, None], shortest)
 
 
 class ConvBlock(nn.Module):
@@ -114,8 +119,7 @@ class Cnn(nn.Module):
         if self.config.input_norm:
             x = self.bn0(x.transpose(1, 3)).transpose(1, 3)
         x = x.contiguous(memory_format=torch.channels_last)
-        lengths = lengths.to(x.device)
-        mask = Mask.of(lengths, x.shape[2])
+        mask = Mask.of(lengths, x)
         x = x if mask is None else x * mask.valid
         pool = F.avg_pool2d if self.config.pool_kind == "average" else F.max_pool2d
         for block, size in zip(self.blocks, self.config.pools, strict=True):
@@ -123,7 +127,7 @@ class Cnn(nn.Module):
             if size != (1, 1):
                 x = pool(x, size)
                 lengths = lengths // size[0]
-                mask = Mask.of(lengths, x.shape[2])
+                mask = Mask.of(lengths, x)
                 x = _masked(x, mask)  # the odd frame that a row run alone would drop
         return x.mean(dim=3).transpose(1, 2).float(), lengths
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -98,16 +99,21 @@ class LogMel(nn.Module):
         batch = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.float32)
         for target, row in zip(batch, rows, strict=True):
             target[: len(row)] = row
+        return self._log_mel(torch.from_numpy(batch).to(self.window.device)), frames
+
+    def of_batch(self, waveforms: Tensor) -> Tensor:
+        """Waveforms of one length (batch, samples), on this module's device -> log-mel (batch, frames, n_mels)."""
+        if self.config.peak_normalise:
+            waveforms = waveforms / waveforms.abs().amax(dim=1, keepdim=True).clamp_min(1e-9)
+        margin = self.config.n_fft // 2
+        return self._log_mel(F.pad(waveforms, (margin, margin), mode=self.config.pad_mode))
+
+    def _log_mel(self, padded: Tensor) -> Tensor:
         spectrum = torch.stft(
-            torch.from_numpy(batch).to(self.window.device),
-            self.config.n_fft,
-            self.config.hop,
-            window=self.window,
-            center=False,
-            return_complex=True,
+            padded, self.config.n_fft, self.config.hop, window=self.window, center=False, return_complex=True
         )
         power = spectrum.real.square() + spectrum.imag.square()
-        return self._compress(power.transpose(1, 2) @ self.mel), frames
+        return self._compress(power.transpose(1, 2) @ self.mel)
 
     def _prepare(self, waveform: NDArray[np.float32], peak: float) -> NDArray[np.float32]:
         if self.config.peak_normalise:

@@ -7,7 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -30,27 +30,20 @@ class AudioCache:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self.sample_rate_hz: int = index["sample_rate_hz"]
         self.files: list[str] = index["files"]
-        self._offsets: list[int] = index["offsets"]
+        self.offsets: list[int] = index["offsets"]
         self._path = folder / "audio.i16"
-        self._samples: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.files)
 
-    @property
-    def samples(self) -> list[int]:
-        """Length of each sound."""
-        return [end - start for start, end in pairwise(self._offsets)]
+    @cached_property
+    def values(self) -> NDArray[np.int16]:
+        """All sounds, one after the other; sound i is from ``offsets[i]`` to ``offsets[i + 1]``."""
+        return np.memmap(self._path, dtype=np.int16, mode="c")
 
     def waveform(self, index: int) -> Waveform:
         """Sound ``index`` as float32 in [-1, 1]."""
-        if self._samples is None:
-            self._samples = np.memmap(self._path, dtype=np.int16, mode="r")
-        start, end = self._offsets[index], self._offsets[index + 1]
-        return self._samples[start:end].astype(np.float32) / 32768.0
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_samples": None}
+        return self.values[self.offsets[index] : self.offsets[index + 1]].astype(np.float32) / 32768.0
 
     @classmethod
     def build(

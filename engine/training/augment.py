@@ -1,39 +1,11 @@
-"""Random scenes for distillation: crops, mixes, speed, gain, filtering, reverb. NumPy only."""
+"""What is done to single sounds at random: a place in time, an equaliser, a reverb. NumPy only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 Waveform = NDArray[np.float32]
-
-
-def scene(draw: Callable[[], Waveform], samples: int, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
-    """A peak-normalised waveform of ``samples`` samples built from one to three random sounds.
-
-    Args:
-        draw: Returns a random mono sound of any length.
-        samples: Length of the result.
-        sample_rate_hz: Sample rate of sounds and result.
-        rng: Source of randomness.
-    """
-    result = place(_change_speed(draw(), sample_rate_hz, rng), samples, rng)
-    while rng.random() < 0.4:
-        gain = 10.0 ** (rng.uniform(-18.0, 6.0) / 20.0)
-        other = place(_change_speed(draw(), sample_rate_hz, rng), samples, rng)
-        result = result + other * np.float32(gain * peak(result) / max(peak(other), 1e-6))
-        if rng.random() < 0.5:
-            break
-    if rng.random() < 0.5:
-        result = colour(result, sample_rate_hz, rng)
-    if rng.random() < 0.2:
-        result = result + rng.standard_normal(samples).astype(np.float32) * peak(result) * np.float32(
-            10.0 ** rng.uniform(-4.0, -1.3)
-        )
-    return (result / max(peak(result), 1e-6)).astype(np.float32)
 
 
 def place(sound: Waveform, samples: int, rng: np.random.Generator) -> Waveform:
@@ -76,10 +48,3 @@ def colour(sound: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Wa
 def peak(sound: Waveform) -> float:
     """Largest absolute sample, 0 for an empty sound."""
     return float(np.abs(sound).max(initial=0.0))
-
-
-def _change_speed(sound: Waveform, sample_rate_hz: int, rng: np.random.Generator) -> Waveform:
-    if rng.random() < 0.5:
-        return sound
-    faster = soxr.resample(sound, sample_rate_hz * rng.uniform(0.8, 1.25), sample_rate_hz, quality="LQ")
-    return np.asarray(faster, dtype=np.float32)

@@ -17,8 +17,8 @@ Config = TypeVar("Config")
 CONFIGS = Path(__file__).parent / "configs"
 
 POSITIVE = frozenset(
-    "batch_size checkpoint_every crop_s decay_fraction dim feedforward heads layers learning_rate longest_s max_epochs "
-    "max_tokens sample_rate_hz steps stop_patience teacher_rate_hz temperature".split()
+    "batch_s batch_size checkpoint_every crops_s decay_fraction dim feedforward heads layers learning_rate longest_s "
+    "max_epochs max_tokens sample_rate_hz steps stop_patience teacher_rate_hz temperature".split()
 )
 """Numbers that must be more than 0; all others may be 0 as well."""
 SHARES = frozenset(
@@ -46,6 +46,8 @@ def load_config(kind: type[Config], path: Path) -> Config:
     config = read_config(kind, path)
     for name, value in leaves(config):
         field = name.rpartition(".")[2]
+        if value == () and field in POSITIVE:
+            raise KnownError("config_invalid", f"{path}: {name} must hold a number.", "Write one there.")
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, Path) and not each.exists():
                 raise KnownError(
@@ -53,8 +55,8 @@ def load_config(kind: type[Config], path: Path) -> Config:
                     f"{path}: {name} is {each}, which is not there.",
                     "Paths count from the folder the command runs in; correct the field or bring the data there.",
                 )
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            _check_range(path, name, field, value)
+            if isinstance(each, int | float) and not isinstance(each, bool):
+                _check_range(path, name, field, each)
     return config
 
 

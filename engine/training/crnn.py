@@ -66,14 +66,14 @@ class Crnn(nn.Module):
         Every length must be at least 4.
         """
         x = log_mel.unsqueeze(1)
-        mask = Mask.of(lengths, x.shape[2])
+        mask = Mask.of(lengths, x)
         for index, (norm, convolution) in enumerate(zip(self.norms, self.convolutions, strict=True)):
             x = norm(x)
             x = F.leaky_relu(convolution(x if mask is None else x * mask.valid), 0.1)
             if index in POOLS:
                 x = _power_pool(x, POOLS[index])
                 lengths = lengths // POOLS[index][0]
-                mask = Mask.of(lengths, x.shape[2])
+                mask = Mask.of(lengths, x)
         x = self.dropout(x).transpose(1, 2).flatten(2)
         packed = pack_padded_sequence(x.float(), lengths.cpu(), batch_first=True, enforce_sorted=False)
         with torch.autocast(x.device.type, enabled=False):

@@ -13,33 +13,32 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import soxr
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import LogMel
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
-from engine.training import augment
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import resumable
 from engine.training.features import weights_hash
+from engine.training.scene_batches import SceneBatches, grain, normalised, resampled
 from engine.training.student import Losses, Student
+from engine.training.teacher import Teacher
 from engine.whole_files import unfinished, whole
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = ("steps", "checkpoint_every", "workers")
+MAY_CHANGE = ("steps", "checkpoint_every")
 """Fields that may differ when a run is taken up again."""
 REPORT_EVERY = 20
 
@@ -55,10 +54,11 @@ class DistilConfig:
     are. ``layers`` is the folder of a training above the teacher's frames. ``frontend`` and ``cnn`` are as in a
     training's ``encoders``.
 
-    ``crop_s`` is the length of a scene. The learning rate warms up, holds, and falls over the last ``decay_fraction``
-    of the steps; batch-norm statistics stay as they are for ``frozen_norm_steps``. ``tag_weight`` multiplies the
-    cross-entropy, ``vector_weight`` the loss of vectors. The weights that are kept are a running mean with
-    ``ema_decay``. ``workers`` processes make scenes and ask the teacher.
+    Each step hears ``batch_s`` seconds in scenes of one of the lengths ``crops_s``, drawn at random: the app meets
+    sounds of any length up to its segments'. The learning rate warms up, holds, and falls over the last
+    ``decay_fraction`` of the steps; batch-norm statistics stay as they are for ``frozen_norm_steps``. ``tag_weight``
+    multiplies the cross-entropy, ``vector_weight`` the loss of vectors. The weights that are kept are a running mean
+    with ``ema_decay``.
     """
 
     table: Path
@@ -72,8 +72,8 @@ class DistilConfig:
     teacher_rate_hz: int = 32_000
     length_power: float = 0.0
     frozen_blocks: int = 0
-    crop_s: float = 4.0
-    batch_size: int = 32
+    crops_s: tuple[float, ...] = (4.0,)
+    batch_s: float = 128.0
     steps: int = 4000
     learning_rate: float = 5e-4
     warm_up_steps: int = 200
@@ -83,7 +83,6 @@ class DistilConfig:
     vector_weight: float = 2.0
     ema_decay: float = 0.999
     checkpoint_every: int = 100
-    workers: int = 1
     seed: int = 0
 
 
@@ -96,43 +95,6 @@ class DistilProgress:
     tag_loss: float
     vector_loss: float
     crops_per_s: float
-
-
-class Scenes(IterableDataset[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]):
-    """Endless (waveform, teacher frames, teacher probabilities) for augmented scenes."""
-
-    def __init__(self, cache: AudioCache, config: DistilConfig, first_step: int) -> None:
-        self.cache = cache
-        self.config = config
-        self.first_step = first_step
-
-    def __iter__(self) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        teacher = onnxruntime.InferenceSession(str(self.config.teacher), options, providers=["CPUExecutionProvider"])
-        info = get_worker_info()
-        rng = np.random.default_rng((self.config.seed, info.id if info else 0, self.first_step))
-        rate = self.cache.sample_rate_hz
-        samples = round(self.config.crop_s * rate)
-        draw = drawing(self.cache, self.config.length_power)
-        while True:
-            waveform = augment.scene(lambda: draw(rng), samples, rate, rng)
-            heard = soxr.resample(waveform, rate, self.config.teacher_rate_hz, quality="MQ")
-            heard = heard / max(augment.peak(heard), 1e-6)
-            frames, probabilities = teacher.run(["frames", "probabilities"], {"waveform": heard[None]})
-            yield waveform, frames[0], probabilities[0]
-
-
-def drawing(cache: AudioCache, length_power: float) -> Callable[[np.random.Generator], NDArray[np.float32]]:
-    """A function that draws a random sound, one of twice the length 2 ** ``length_power`` times as often."""
-    shares = np.cumsum(np.asarray(cache.samples, dtype=np.float64) ** length_power)
-
-    def draw(rng: np.random.Generator) -> NDArray[np.float32]:
-        return cache.waveform(int(np.searchsorted(shares, rng.random() * shares[-1], side="right")))
-
-    return draw
 
 
 def distil(
@@ -150,8 +112,7 @@ def distil(
     Given tied layers, they are written beside it as ``NAME.tied.safetensors``, with the student's audio projection.
     Beside it also stand a checkpoint, written every ``checkpoint_every`` steps, from which the same call goes on, and
     the losses, a JSON line every 20 steps, which ``progress`` is told as well. A run that goes on takes up weights,
-    running mean, optimiser and schedule exactly, but hears other random scenes than it would have without the stop; so
-    it ends with weights as good, not with the same ones.
+    running mean, optimiser, schedule and random scenes as if it had not been stopped.
 
     Args:
         frontend: The student's front end.
@@ -161,7 +122,7 @@ def distil(
             the caller.
         output: Where the weights go.
         layers: Tied layers trained on the teacher's frames.
-        device: ``cpu``, ``cuda`` or ``mps``; the teacher always runs on the CPU.
+        device: ``cpu``, ``cuda`` or ``mps``: where the sounds are kept, scenes made, teacher and student run.
         progress: Called every 20 steps.
 
     Raises:
@@ -171,37 +132,73 @@ def distil(
             last written stay as they are.
     """
     torch.manual_seed(config.seed)
-    _, teacher_frames, probabilities = next(iter(Scenes(cache, config, 0)))
+    listening = _Listening(cache, config, device)
+    width, classes = listening.widths
     output.parent.mkdir(parents=True, exist_ok=True)
-    width = teacher_frames.shape[1]
     if layers is not None and layers.config.audio_dim != width:
         raise KnownError(
             "checkpoint_mismatch",
             f"The layers in {config.layers} are for frames {layers.config.audio_dim} wide, the teacher's are {width}.",
             'Name the folder of a training with "cnn": "teacher" as layers.',
         )
-    student = Student(cnn, width, len(probabilities), layers, config.frozen_blocks)
+    student = Student(cnn, width, classes, layers, config.frozen_blocks)
     run = _Run(student, config, output, device)
     run.resume()
     frontend = frontend.to(device)
     judge = copy.deepcopy(layers).to(device).eval() if layers is not None else None
-    loader = DataLoader(Scenes(cache, config, run.step), batch_size=config.batch_size, num_workers=config.workers)
-    started, since = time.monotonic(), run.step
-    batches: Iterator[tuple[Tensor, Tensor, Tensor]] = iter(loader)
+    started, heard = time.monotonic(), 0
     while run.step < config.steps:
-        waveforms, frames, tags = next(batches)
-        frames, tags = frames.to(device), tags.to(device)
+        waveforms, frames, tags = listening.batch(run.step)
         with torch.no_grad():
-            log_mel, lengths = frontend(list(waveforms.numpy()))
-            vectors = judge.audio(frames, torch.full((len(frames),), frames.shape[1])) if judge is not None else None
-        losses = run.learn(log_mel, lengths, frames, tags, vectors)
+            log_mel = frontend.of_batch(waveforms)
+            vectors = judge.audio(frames, _full(frames)) if judge is not None else None
+        losses = run.learn(log_mel, _full(log_mel), frames, tags, vectors)
+        heard += len(frames)
         if run.step % REPORT_EVERY == 0 or run.step == config.steps:
-            speed = (run.step - since) * config.batch_size / (time.monotonic() - started)
+            speed = heard / (time.monotonic() - started)
             frame, tag, vector = (loss.item() for loss in losses)
             run.report(DistilProgress(run.step, frame, tag, vector, speed), progress)
         if run.step % config.checkpoint_every == 0 or run.step == config.steps:
             run.save()
     return output
+
+
+class _Listening:
+    """Scenes, and what the teacher answers to them."""
+
+    def __init__(self, cache: AudioCache, config: DistilConfig, device: str) -> None:
+        self._config = config
+        self._scenes = SceneBatches(cache, config.length_power, device)
+        self._teacher = Teacher(config.teacher).to(device).eval()
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Width of the teacher's frames and number of its classes."""
+        frames, tags = self._answers(self._scenes.draw(1, self._samples(self._config.crops_s[0]), 0))
+        return frames.shape[2], tags.shape[1]
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Waveforms (batch, samples), the teacher's frames (batch, t, width) and probabilities (batch, classes)."""
+        rng = np.random.default_rng((self._config.seed, step))
+        crop_s = float(rng.choice(self._config.crops_s))
+        count = max(1, round(self._config.batch_s / crop_s))
+        waveforms = self._scenes.draw(count, self._samples(crop_s), int(rng.integers(2**62)))
+        return waveforms, *self._answers(waveforms)
+
+    def _samples(self, crop_s: float) -> int:
+        rate = self._scenes.sample_rate_hz
+        step = grain(rate, self._config.teacher_rate_hz)
+        return max(1, round(crop_s * rate / step)) * step
+
+    def _answers(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
+        heard = resampled(waveforms, self._scenes.sample_rate_hz, self._config.teacher_rate_hz)
+        frames, tags = self._teacher(normalised(heard))
+        return frames, tags
+
+
+def _full(rows: Tensor) -> Tensor:
+    """Lengths (batch,) of rows (batch, time, width) without padding."""
+    return torch.full((len(rows),), rows.shape[1])
 
 
 class _Run:
@@ -318,8 +315,10 @@ def _schedule(step: int, config: DistilConfig) -> float:
 
 @torch.no_grad()
 def _update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.dtype.is_floating_point:
-            kept.lerp_(new, 1.0 - decay)
-        else:
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+    floating = [pair for pair in pairs if pair[0].is_floating_point()]
+    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    update([kept for kept, _ in floating], [new for _, new in floating], None)
+    for kept, new in pairs:
+        if not kept.is_floating_point():
             kept.copy_(new)

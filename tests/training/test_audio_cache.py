@@ -24,13 +24,25 @@ def test_sounds_come_back_resampled_and_scaled(tmp_path: Path) -> None:
     )
     assert told == [(1, 3), (2, 3), (3, 3)]
     assert len(cache) == 3
-    assert [len(cache.waveform(index)) for index in range(3)] == cache.samples == [11_025, 5512, 2205]
+    assert [len(cache.waveform(index)) for index in range(3)] == [11_025, 5512, 2205]
+    assert cache.offsets == [0, 11_025, 16_537, 18_742]
+    assert cache.values.shape == (18_742,)
+    for index in range(3):
+        part = cache.values[cache.offsets[index] : cache.offsets[index + 1]]
+        np.testing.assert_array_equal(cache.waveform(index), part / np.float32(32_768))
     for index, hz in ((0, 440), (1, 880)):
         waveform = cache.waveform(index)
         assert np.abs(waveform).max() == pytest.approx(1.0, abs=1e-3)
         peak = np.abs(np.fft.rfft(waveform)).argmax() * 22_050 / len(waveform)
         assert peak == pytest.approx(hz, abs=5)
     assert not cache.waveform(2).any()
+
+
+def test_what_is_done_to_the_samples_in_memory_does_not_reach_the_file(tmp_path: Path) -> None:
+    tone(tmp_path / "a.wav", 440, 0.1)
+    cache = AudioCache.build(tmp_path / "cache", [tmp_path / "a.wav"], 44_100)
+    cache.values[:] = 7
+    assert AudioCache(tmp_path / "cache").waveform(0).max() == pytest.approx(1.0, abs=1e-3)
 
 
 def test_it_is_built_again_only_for_other_files(tmp_path: Path) -> None:

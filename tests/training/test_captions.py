@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.training import captions
 from engine.training.captions import (
     CaptionOptions,
     CaptionWriter,
@@ -114,6 +116,34 @@ def test_draws_are_repeatable_and_varied(writer: CaptionWriter) -> None:
 
 def test_nothing_to_say_gives_no_caption(writer: CaptionWriter) -> None:
     assert writer.draw(_clip("dsitmbk"), np.random.default_rng(0)) == ""
+
+
+def test_written_captions_are_drawn_at_their_share_and_as_they_are(writer: CaptionWriter) -> None:
+    written = ("A Dog far off, and 2 crows.", "barking heard through a wall")
+    clip = replace(_clip("dog bark", (("Dog", 0.9),)), written=written)
+    options = CaptionOptions()
+    others = options.name + options.sentence + options.category + options.tags + options.both
+    rng = np.random.default_rng(0)
+    drawn = [writer.draw(clip, rng) for _ in range(2_000)]
+    counts = [drawn.count(caption) / 2_000 for caption in written]
+    assert counts == pytest.approx([options.written / (options.written + others) / 2] * 2, abs=0.03)
+    assert not {writer.draw(_clip("dog bark", (("Dog", 0.9),)), rng) for _ in range(200)} & set(written)
+    unwritten = CaptionWriter(replace(options, written=0.0))
+    assert not {unwritten.draw(clip, rng) for _ in range(200)} & set(written)
+
+
+def test_a_sound_without_name_and_tags_has_its_written_captions(writer: CaptionWriter) -> None:
+    clip = replace(_clip("dsitmbk"), written=("a bell",))
+    assert {writer.draw(clip, np.random.default_rng(seed)) for seed in range(20)} == {"a bell"}
+
+
+def test_words_of_long_wordings_name_no_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    wordings = ("dog", "big quixotic dog bark", "a dog behind a neighbour's gate")
+    monkeypatch.setattr(captions, "load_phrases", lambda: {"Dog": wordings})
+    writer = CaptionWriter(CaptionOptions())
+    assert writer.is_about_sound("quixotic")
+    assert not writer.is_about_sound("behind")
+    assert writer.clean_name("quixotic behind dog") == "quixotic dog"
 
 
 def test_categories_of_the_universal_category_system(writer: CaptionWriter) -> None:

@@ -113,6 +113,23 @@ def test_a_pickle_with_code_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
     assert "code ran" not in capsys.readouterr().out
 
 
+def test_published_checkpoints_are_read_as_what_the_cnn_tells_them_to_be(tmp_path: Path) -> None:
+    torch.save({"model": panns_state()}, tmp_path / "panns.pth")
+    torch.save((_aisfx_state(), {"ucsMixed": (np.int64(2), 69)}), tmp_path / "aisfx.pth")
+    for name, config, read in (("panns.pth", PANNS_CNN10, panns), ("aisfx.pth", AISFX_CNN10, aisfx)):
+        weights, expected = converted(tmp_path / name, config), read(tmp_path / name, config)
+        assert set(weights) == set(expected) == set(Cnn(config).state_dict())
+        assert all(torch.equal(weights[key], value) for key, value in expected.items())
+    for name, config in (("panns.pth", AISFX_CNN10), ("aisfx.pth", PANNS_CNN10)):
+        with pytest.raises(KnownError, match=name) as caught:
+            converted(tmp_path / name, config)
+        assert caught.value.kind == "checkpoint_mismatch"
+    (tmp_path / "aisfx.pth").write_bytes(b"cut short")
+    with pytest.raises(KnownError, match=r"aisfx\.pth") as caught:
+        converted(tmp_path / "aisfx.pth", AISFX_CNN10)
+    assert caught.value.kind == "checkpoint_unreadable"
+
+
 def test_converted_weights_load_whole_or_not_at_all(tmp_path: Path) -> None:
     state = Cnn(AISFX_CNN10).state_dict()
     floats = {name: value.half() for name, value in state.items() if value.is_floating_point()}

@@ -45,6 +45,15 @@ def test_manifest(tmp_path: Path) -> None:
     assert len(data.load_manifest(table)) == 2
 
 
+def test_captions_written_for_sounds_of_a_manifest(tmp_path: Path) -> None:
+    table = tmp_path / "manifest.csv"
+    rows = "a/1.opus,train,one,0.5,dog bark,\nb/1.opus,train,two,3,,\n"
+    table.write_text(f"file,split,source,seconds,caption,audioset_tags\n{rows}", encoding="utf-8")
+    written = {"a/1.opus": ("a dog barks", "woof"), "1.opus": ("rain",), "gone.opus": ("wind",)}
+    assert [clip.written for clip in data.load_manifest(table, written=written)] == [("a dog barks", "woof"), ()]
+    assert [clip.written for clip in data.load_manifest(table)] == [(), ()]
+
+
 def test_audiocaps_leaves_out_vanished_videos(tmp_path: Path) -> None:
     _touch(tmp_path / "audio", "Yab-c_30.wav", "xyz.flac")
     table = tmp_path / "test.csv"

@@ -116,14 +116,13 @@ def test_long_sounds_are_cut_and_useless_ones_left_out() -> None:
 
 @debian_only
 def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    teacher.install(monkeypatch)
     monkeypatch.setattr(debian_sounds, "read_config", lambda *_: Selection(("noisy-data",), "/music/"))
     (tmp_path / "out" / "packages").mkdir(parents=True)
     _deb(tmp_path).rename(tmp_path / "out" / "packages" / "noisy-data_1_all.deb")
     labels = tmp_path / "labels.txt"
     labels.write_text("Dog\nRain\nCat\nWind\nThunder\n", encoding="utf-8")
-    (tmp_path / "teacher.onnx").write_bytes(b"weights")
-    main([str(tmp_path / "out"), "--teacher", str(tmp_path / "teacher.onnx"), "--labels", str(labels)])
+    model = teacher.write(tmp_path / "teacher.onnx")
+    main([str(tmp_path / "out"), "--teacher", str(model), "--labels", str(labels)])
     assert "5 sounds, 0.0 hours" in capsys.readouterr().out
     clips = load_manifest(tmp_path / "out" / "manifest.csv", "train")
     assert [clip.path.is_file() for clip in clips] == [True] * 5
@@ -135,14 +134,13 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_teacher_that_does_not_serve_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: str | None, named: str
 ) -> None:
-    teacher.install(monkeypatch)
     monkeypatch.setattr(debian_sounds, "read_config", lambda *_: Selection(("noisy-data",), "/music/"))
-    (tmp_path / "teacher.onnx").write_bytes(b"weights")
+    model = teacher.write(tmp_path / "teacher.onnx")
     if labels is not None:
         (tmp_path / "labels.txt").write_text(labels, encoding="utf-8")
         (tmp_path / "packages").mkdir()
         _deb(tmp_path).rename(tmp_path / "packages" / "noisy-data_1_all.deb")
-    options = ["--teacher", str(tmp_path / "teacher.onnx"), "--labels", str(tmp_path / "labels.txt")]
+    options = ["--teacher", str(model), "--labels", str(tmp_path / "labels.txt")]
     with pytest.raises(SystemExit, match=named):
         main([str(tmp_path), *options])
     assert not (tmp_path / "manifest.csv").exists()

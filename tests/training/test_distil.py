@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 import torch
-from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -20,21 +20,21 @@ from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import converted
-from engine.training.distil import DistilConfig, DistilProgress, Scenes, _Run, _schedule, distil, drawing
+from engine.training.distil import DistilConfig, DistilProgress, _Listening, _Run, _schedule, distil
 from engine.training.student import Student
+from engine.training.teacher import Teacher
 from tests.training import teacher
 from tests.training.tiny import TINY_CNN, tiny_cnn, tone
 
 CONFIG = DistilConfig(
     Path("manifest.csv"),
     Path("teacher.onnx"),
-    crop_s=0.4,
-    batch_size=2,
+    crops_s=(0.4,),
+    batch_s=0.8,
     steps=6,
     warm_up_steps=1,
     frozen_norm_steps=2,
     checkpoint_every=2,
-    workers=0,
 )
 Examples = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
 
@@ -53,6 +53,12 @@ def cache(tmp_path: Path) -> AudioCache:
     for index in range(3):
         tone(tmp_path / f"{index}.wav", 300 * (index + 1), 0.5)
     return AudioCache.build(tmp_path / "cache", [tmp_path / f"{index}.wav" for index in range(3)], 44_100)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> DistilConfig:
+    """With a teacher that is there."""
+    return replace(CONFIG, teacher=teacher.write(tmp_path / "teacher.onnx"))
 
 
 def _run(output: Path, config: DistilConfig = CONFIG, seed: int = 0, layers: TiedLayers | None = None) -> _Run:
@@ -184,12 +190,9 @@ def test_the_vector_is_that_of_the_same_layers_behind_the_students_own_projectio
         torch.testing.assert_close(kept.text(states, tokens), layers.text(states, tokens))
 
 
-def test_vectors_come_nearer_to_the_teachers(
-    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    teacher.install(monkeypatch)
+def test_vectors_come_nearer_to_the_teachers(cache: AudioCache, config: DistilConfig, tmp_path: Path) -> None:
     told: list[DistilProgress] = []
-    config = replace(CONFIG, steps=40, learning_rate=0.01, tag_weight=0.0, ema_decay=0.5)
+    config = replace(config, steps=40, learning_rate=0.01, tag_weight=0.0, ema_decay=0.5)
     output = tmp_path / "cnn.safetensors"
     distil(LogMel(AISFX), tiny_cnn(), cache, config, output, _layers(), progress=told.append)
     assert told[-1].vector_loss < 0.1 < _first_vector_loss(cache, config)
@@ -201,11 +204,10 @@ def test_vectors_come_nearer_to_the_teachers(
 def _first_vector_loss(cache: AudioCache, config: DistilConfig) -> float:
     """Of a student that has learned nothing."""
     layers, student = _layers(), Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES, _layers()).eval()
-    heard = list(islice(Scenes(cache, config, 0), 8))
-    log_mel, lengths = LogMel(AISFX)([waveform for waveform, _, _ in heard])
-    frames, tags = (torch.from_numpy(np.stack(part)) for part in zip(*(each[1:] for each in heard), strict=True))
+    waveforms, frames, tags = _Listening(cache, replace(config, batch_s=3.2), "cpu").batch(0)
+    log_mel, lengths = LogMel(AISFX)(list(waveforms.numpy()))
     with torch.no_grad():
-        vectors = layers.audio(frames, torch.full((8,), frames.shape[1]))
+        vectors = layers.audio(frames, torch.full((len(frames),), frames.shape[1]))
         return float(student.losses(log_mel, lengths, frames, tags, vectors).vectors)
 
 
@@ -231,15 +233,6 @@ def test_frozen_blocks_stay_as_they_are(tmp_path: Path) -> None:
     after = _weights(run.student.cnn)
     moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"conv_block3", "conv_block4"}
-
-
-@pytest.mark.parametrize(("power", "shares"), [(0.0, [0.5, 0.5]), (0.5, [1 / 3, 2 / 3]), (1.0, [0.2, 0.8])])
-def test_longer_sounds_are_heard_more_often(tmp_path: Path, power: float, shares: list[float]) -> None:
-    sounds = [tone(tmp_path / "short.wav", 300, 0.1), tone(tmp_path / "long.wav", 600, 0.4)]
-    cache = AudioCache.build(tmp_path / "cache", sounds, 44_100)
-    draw, rng = drawing(cache, power), np.random.default_rng(0)
-    lengths = [len(draw(rng)) for _ in range(2000)]
-    assert [lengths.count(n) / 2000 for n in cache.samples] == pytest.approx(shares, abs=0.04)
 
 
 def test_batch_norms_keep_to_what_they_know_at_first(tmp_path: Path) -> None:
@@ -323,74 +316,139 @@ def test_a_run_does_not_go_on_under_other_layers(tmp_path: Path) -> None:
         _run(tmp_path / "cnn.safetensors", layers=other).resume()
 
 
-def test_what_is_heard_follows_from_seed_and_first_step(cache: AudioCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So a run that goes on hears other scenes than it would have without the stop."""
-    teacher.install(monkeypatch)
-
-    def heard(config: DistilConfig, first_step: int) -> list[NDArray[np.float32]]:
-        return [waveform for waveform, _, _ in islice(Scenes(cache, config, first_step), 3)]
-
-    def alike(one: list[NDArray[np.float32]], two: list[NDArray[np.float32]]) -> bool:
-        return all(np.array_equal(*pair) for pair in zip(one, two, strict=True))
-
-    scenes = heard(CONFIG, 0)
-    assert {waveform.shape for waveform in scenes} == {(17_640,)}
-    assert alike(scenes, heard(CONFIG, 0))
-    assert not alike(scenes, heard(CONFIG, 2))
-    assert not alike(scenes, heard(replace(CONFIG, seed=1), 0))
-
-
-def test_the_weights_left_are_the_running_mean(
-    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("layers", [None, _layers()], ids=["frames", "vectors"])
+@pytest.mark.parametrize("last_step", [4, 5], ids=["at-a-checkpoint", "behind-a-checkpoint"])
+def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
+    cache: AudioCache,
+    config: DistilConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    layers: TiedLayers | None,
+    last_step: int,
 ) -> None:
-    teacher.install(monkeypatch)
+    config = replace(config, crops_s=(0.4, 0.8), steps=8)
+    whole, stopped = tmp_path / "whole" / "cnn.safetensors", tmp_path / "stopped" / "cnn.safetensors"
+    distil(LogMel(AISFX), tiny_cnn(), cache, config, whole, layers)
+    with monkeypatch.context() as patch:
+        _change_answers(patch, last_step, _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            distil(LogMel(AISFX), tiny_cnn(), cache, config, stopped, layers)
+    assert torch.load(stopped.with_suffix(".checkpoint.pt"), weights_only=True)["step"] == 4
+    distil(LogMel(AISFX), tiny_cnn(seed=5), cache, config, stopped, layers)
+    assert sorted(path.name for path in whole.parent.iterdir()) == sorted(
+        path.name for path in stopped.parent.iterdir()
+    )
+    for path in whole.parent.glob("*.safetensors"):
+        assert _same(load_file(path), load_file(stopped.parent / path.name))
+    one, two = (
+        torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True)["student"] for output in (whole, stopped)
+    )
+    assert _same(one, two)
+
+
+def _change_answers(patch: pytest.MonkeyPatch, healthy_steps: int, change: Callable[[Tensor], Tensor]) -> None:
+    """Change a teacher's probabilities after so many steps; it is asked once before the first."""
+    asked, answer = count(), Teacher.forward
+
+    def forward(self: Teacher, waveforms: Tensor) -> tuple[Tensor, Tensor]:
+        frames, probabilities = answer(self, waveforms)
+        return frames, probabilities if next(asked) <= healthy_steps else change(probabilities)
+
+    patch.setattr(Teacher, "forward", forward)
+
+
+def _interrupt(_: Tensor) -> Tensor:
+    raise KeyboardInterrupt
+
+
+def _no_numbers(probabilities: Tensor) -> Tensor:
+    return torch.full_like(probabilities, torch.nan)
+
+
+def test_what_is_heard_follows_from_seed_and_step(cache: AudioCache, config: DistilConfig) -> None:
+    listening, again = _Listening(cache, config, "cpu"), _Listening(cache, config, "cpu")
+    steps = [listening.batch(step) for step in range(3)]
+    for step in (2, 0, 1):
+        assert all(torch.equal(*pair) for pair in zip(again.batch(step), steps[step], strict=True))
+    other = _Listening(cache, replace(config, seed=1), "cpu").batch(0)
+    assert not any(steps[0][0].equal(each[0]) for each in (*steps[1:], other))
+
+
+def test_each_step_hears_scenes_of_one_length_that_fill_its_seconds(cache: AudioCache, config: DistilConfig) -> None:
+    crops_s, rate = (0.4, 0.8, 1.6, 4.0), cache.sample_rate_hz
+    listening = _Listening(cache, replace(config, crops_s=crops_s, batch_s=1.6), "cpu")
+    heard = [listening.batch(step) for step in range(24)]
+    shapes = {waveforms.shape for waveforms, _, _ in heard}
+    assert shapes == {(4, 0.4 * rate), (2, 0.8 * rate), (1, 1.6 * rate), (1, 4.0 * rate)}
+    for waveforms, frames, tags in heard:
+        t = int(waveforms.shape[1] / rate * config.teacher_rate_hz / teacher.HOP)
+        assert frames.shape == (len(waveforms), t, teacher.WIDTH)
+        assert tags.shape == (len(waveforms), teacher.CLASSES)
+
+
+def test_scenes_are_a_whole_number_of_samples_for_student_and_teacher(cache: AudioCache, config: DistilConfig) -> None:
+    waveforms, *_ = _Listening(cache, replace(config, crops_s=(0.777,)), "cpu").batch(0)
+    assert waveforms.shape == (1, 78 * 441)
+
+
+def test_the_teacher_hears_the_same_scenes_at_its_own_rate_and_full_scale(
+    cache: AudioCache, config: DistilConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listening, heard = _Listening(cache, replace(config, batch_s=3.2), "cpu"), []
+    answer = Teacher.forward
+
+    def forward(self: Teacher, waveforms: Tensor) -> tuple[Tensor, Tensor]:
+        heard.append(waveforms)
+        return answer(self, waveforms)
+
+    monkeypatch.setattr(Teacher, "forward", forward)
+    waveforms, frames, probabilities = listening.batch(0)
+    (teachers,) = heard
+    assert teachers.abs().amax(dim=1).tolist() == pytest.approx([1.0] * 8)
+    for own, scene in zip(teachers.numpy(), waveforms.numpy(), strict=True):
+        expected = soxr.resample(scene, cache.sample_rate_hz, config.teacher_rate_hz)
+        assert len(own) == len(expected) == 12_800
+        assert np.corrcoef(own[1_000:-1_000], expected[1_000:-1_000])[0, 1] > 0.999
+    for found, expected in zip((frames, probabilities), teacher.answers(config.teacher, teachers.numpy()), strict=True):
+        np.testing.assert_allclose(found.numpy(), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_weights_left_are_the_running_mean(cache: AudioCache, config: DistilConfig, tmp_path: Path) -> None:
     output = tmp_path / "cnn.safetensors"
-    assert distil(LogMel(AISFX), tiny_cnn(), cache, CONFIG, output) == output
+    assert distil(LogMel(AISFX), tiny_cnn(), cache, config, output) == output
     state = torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True)
     average = {name.removeprefix("cnn."): value for name, value in state["average"].items() if name.startswith("cnn.")}
     assert _same(load_file(output), average)
     assert not torch.equal(average["conv_block1.conv1.weight"], state["student"]["cnn.conv_block1.conv1.weight"])
 
 
-class Broken(teacher.Teacher):
-    """Gives no numbers from its ``healthy``-th scene on."""
-
-    def __init__(self, healthy: int) -> None:
-        self.healthy = healthy
-
-    def run(self, names: list[str], inputs: dict[str, NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        self.healthy -= 1
-        frames, probabilities = super().run(names, inputs)
-        return [frames, probabilities if self.healthy >= 0 else np.full_like(probabilities, np.nan)]
-
-
 @pytest.mark.parametrize("last_step", [3, 4])
 def test_a_diverged_run_leaves_its_last_checkpoint_to_start_from(
-    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last_step: int
+    cache: AudioCache, config: DistilConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last_step: int
 ) -> None:
     """Also where the step that diverges is one after which a checkpoint is written."""
     output, again = tmp_path / "cnn.safetensors", tmp_path / "again" / "cnn.safetensors"
-    teacher.install(monkeypatch, lambda: Broken((last_step - 1) * CONFIG.batch_size))
-    with pytest.raises(KnownError, match=f"step {last_step}") as caught:
-        distil(LogMel(AISFX), tiny_cnn(), cache, CONFIG, output)
+    with monkeypatch.context() as patch:
+        _change_answers(patch, last_step - 1, _no_numbers)
+        with pytest.raises(KnownError, match=f"step {last_step}") as caught:
+            distil(LogMel(AISFX), tiny_cnn(), cache, config, output)
     assert caught.value.kind == "distil_diverged"
     assert all(said in caught.value.hint for said in (f'{output} as "start"', "learning_rate", "--output"))
     state = torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True)
     assert state["step"] == 2
     assert all(torch.isfinite(value).all() for part in ("student", "average") for value in state[part].values())
-    teacher.install(monkeypatch)
     cnn = Cnn(TINY_CNN)
     cnn.load_state_dict(converted(output, TINY_CNN))
-    distil(LogMel(AISFX), cnn, cache, replace(CONFIG, start=output, learning_rate=1e-5), again)
+    distil(LogMel(AISFX), cnn, cache, replace(config, start=output, learning_rate=1e-5), again)
     assert all(torch.isfinite(value).all() for value in load_file(again).values())
 
 
 def test_a_run_that_diverges_before_its_first_checkpoint_starts_over(
-    cache: AudioCache, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    cache: AudioCache, config: DistilConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    teacher.install(monkeypatch, lambda: Broken(0))
+    _change_answers(monkeypatch, 0, _no_numbers)
     with pytest.raises(KnownError) as caught:
-        distil(LogMel(AISFX), tiny_cnn(), cache, CONFIG, tmp_path / "cnn.safetensors")
+        distil(LogMel(AISFX), tiny_cnn(), cache, config, tmp_path / "cnn.safetensors")
     assert caught.value.kind == "distil_diverged"
     assert caught.value.hint.startswith("Start over")
     assert not (tmp_path / "cnn.safetensors").exists()

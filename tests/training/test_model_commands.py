@@ -304,24 +304,22 @@ def test_evaluate_with_many_files_a_caption_and_some_lost(cli: Cli, tmp_path: Pa
 
 
 @pytest.fixture
-def distillation(monkeypatch: pytest.MonkeyPatch, encoders: Json, tmp_path: Path) -> Json:
-    teacher.install(monkeypatch)
+def distillation(encoders: Json, tmp_path: Path) -> Json:
     rows = ["file,split,source,seconds,caption,audioset_tags"]
     for index, split in enumerate(["train", "train", "val"]):
         tone(tmp_path / "sounds" / f"{index}.wav", 200 + 300 * index, 0.5)
         rows.append(f"{index}.wav,{split},here,0.5,tone,")
     (tmp_path / "sounds" / "manifest.csv").write_text("\n".join(rows), encoding="utf-8")
-    (tmp_path / "teacher.onnx").write_bytes(b"")
+    teacher.write(tmp_path / "teacher.onnx")
     return {
         "table": "sounds/manifest.csv",
         "teacher": "teacher.onnx",
         "start": encoders["weights"],
-        "crop_s": 0.4,
-        "batch_size": 2,
+        "crops_s": [0.4],
+        "batch_s": 0.8,
         "steps": 4,
         "warm_up_steps": 1,
         "checkpoint_every": 2,
-        "workers": 0,
     }
 
 
@@ -353,7 +351,7 @@ def test_a_student_takes_the_place_of_the_teacher_under_its_layers(cli: Cli, dis
     above = {**config, "teacher": known, "encoders": {**config["encoders"], "weights": None, "cnn": "teacher"}}
     cli("train", "--config", _write(above), "--output", "taught")
     assert "cannot go into a pack" in cli.err
-    Path("teacher.onnx").write_bytes(b"other weights")
+    teacher.write(Path("teacher.onnx"), seed=1)
     assert "encoders.weights" in cli.refused("train", "--config", "mine.json", "--output", "taught")
     shutil.copytree("sounds", "others")
     learned = {**distillation, "layers": "taught", "more": ["others/manifest.csv"]}
@@ -392,7 +390,11 @@ def test_a_device_that_is_not_there(
 def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
     for change, mention in (
         ({"steps": 0}, "steps must be more than 0"),
+        ({"batch_s": 0}, "batch_s must be more than 0"),
+        ({"crops_s": [1.0, 0.0]}, "crops_s must be more than 0"),
+        ({"crops_s": []}, "crops_s must hold a number"),
         ({"teacher": "gone.onnx"}, "teacher is gone.onnx"),
+        ({"teacher": "sounds/manifest.csv"}, "sounds/manifest.csv is no ONNX model"),
         ({"cnn": "panns", "frontend": "panns"}, "cnn10.safetensors"),
         ({"more": ["sounds/manifest.csv", "gone.csv"]}, "more is gone.csv"),
         ({"teachr": 1}, "unknown field teachr"),

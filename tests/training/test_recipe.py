@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from engine.errors import KnownError
+from engine.training import recipe as recipes
+from engine.training.captions import CaptionOptions
 from engine.training.config import TrainConfig
 from engine.training.encoders import EncoderConfig
 from engine.training.model import layers_of_run
 from engine.training.packing import pack_run
-from engine.training.recipe import DataConfig, Recipe, TeacherConfig, prepare
+from engine.training.recipe import CaptionBook, DataConfig, Recipe, TeacherConfig, prepare
 from engine.training.scenes import SceneOptions
 from engine.training.train import Trainer, train
 from engine.training.validation import vectors
@@ -84,6 +86,40 @@ def test_sounds_of_more_tables_are_added(encoders: EncoderConfig, tmp_path: Path
     data, validation = prepare(Recipe(settings, encoders, captions_per_clip=1, train=TRAIN), tmp_path / "cache")
     assert [len(each) for each in data.captions] == [1, 0, 1, 0]
     assert validation["names"].sounds.tolist() == [1, 3]
+
+
+def test_written_captions_reach_their_sound_and_no_other(
+    encoders: EncoderConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books: list[CaptionBook] = []
+
+    class Noted(CaptionBook):
+        def __init__(self) -> None:
+            super().__init__()
+            books.append(self)
+
+    monkeypatch.setattr(recipes, "CaptionBook", Noted)
+    tables = []
+    for folder, files in (("one", ["a/0.wav", "b/0.wav", "val.wav"]), ("two", ["a/0.wav", "c/0.wav"])):
+        lines = ["file,split,source,seconds,caption,audioset_tags"]
+        for file in files:
+            tone(tmp_path / folder / file, 300, 0.3)
+            lines.append(f"{file},{'val' if file == 'val.wav' else 'train'},source,2,rain,")
+        tables.append(tmp_path / folder / "manifest.csv")
+        tables[-1].write_text("\n".join(lines), encoding="utf-8")
+    captions = tmp_path / "captions.csv"
+    rows = ["b/0.wav,drops on tin,a shower", "c/0.wav,far thunder,", "val.wav,a held out one,", "gone.wav,nothing,"]
+    captions.write_text("\n".join(["file_name,caption_1,caption_2", *rows]), encoding="utf-8")
+    settings = DataConfig("manifest", table=tables[0], more=(tables[1],), captions=captions)
+    only = CaptionOptions(name=1e-6, sentence=0.0, category=0.0, prompt=0.0)
+    recipe = Recipe(settings, encoders, captions=only, captions_per_clip=12, scenes=SceneOptions(30), train=TRAIN)
+    data, validation = prepare(recipe, tmp_path / "cache")
+    (book,) = books
+    heard = [{book.captions[number] for number in rows} for rows in data.captions]
+    assert heard[:5] == [{"rain"}, {"drops on tin", "a shower"}, set(), {"rain"}, {"far thunder"}]
+    assert any("far thunder" in caption and "rain" in caption for captions in heard[5:] for caption in captions)
+    assert not any(said in caption for caption in book.captions for said in ("held out", "nothing"))
+    assert set(validation) == {"names"}
 
 
 def test_clotho_layout_end_to_end(encoders: EncoderConfig, tmp_path: Path) -> None:
@@ -205,13 +241,11 @@ def test_before_training_trained_encoders_give_what_frozen_ones_do(
 
 
 @pytest.fixture
-def taught(captioned: DataConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoders: EncoderConfig) -> Recipe:
+def taught(captioned: DataConfig, tmp_path: Path, encoders: EncoderConfig) -> Recipe:
     """Layers above the frames of a teacher."""
-    teacher.install(monkeypatch)
-    (tmp_path / "teacher.onnx").write_bytes(b"weights")
     (tmp_path / "labels.txt").write_text("Dog\nRain\nCat\nWind\nThunder\n", encoding="utf-8")
     chosen = EncoderConfig(None, encoders.text, cnn="teacher")
-    known = TeacherConfig(tmp_path / "teacher.onnx", tmp_path / "labels.txt", 8_000)
+    known = TeacherConfig(teacher.write(tmp_path / "teacher.onnx"), tmp_path / "labels.txt", 8_000)
     return Recipe(captioned, chosen, known, train=TRAIN)
 
 
@@ -229,6 +263,8 @@ def test_the_teachers_frames_need_a_teacher_and_are_not_trained(taught: Recipe, 
         prepare(replace(taught, teacher=None), tmp_path / "cache")
     with pytest.raises(KnownError, match="for manifests, not for captioned"):
         prepare(replace(taught, data=replace(taught.data, more=(tmp_path,))), tmp_path / "cache")
+    with pytest.raises(KnownError, match=r"data\.captions is for manifests, not for captioned"):
+        prepare(replace(taught, data=replace(taught.data, captions=tmp_path)), tmp_path / "cache")
     with pytest.raises(KnownError, match="as they are"):
         prepare(replace(taught, encoders=replace(taught.encoders, trainable=("audio",))), tmp_path / "cache")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import librosa
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from engine.encoders.frontend import AISFX, KOH_CHNG, PANNS, FrontendConfig, LogMel, mel_filters
@@ -47,6 +48,16 @@ def test_batch_rows_equal_single_runs(config: FrontendConfig) -> None:
         alone, frames = frontend([waveform])
         assert frames[0] == length
         np.testing.assert_allclose(row[:length].numpy(), alone[0].numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("config", [PANNS, AISFX, KOH_CHNG], ids=["panns", "aisfx", "koh_chng"])
+def test_a_batch_of_one_length_equals_a_list(config: FrontendConfig) -> None:
+    frontend = LogMel(config)
+    waveforms = np.stack([_noise(12_345), 0.01 * _noise(12_345, 1), np.zeros(12_345, np.float32)])
+    expected, lengths = frontend(list(waveforms))
+    found = frontend.of_batch(torch.from_numpy(waveforms))
+    assert set(lengths.tolist()) == {found.shape[1]}
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-4)
 
 
 def test_aisfx_filters_each_sum_to_one() -> None:
