@@ -79,6 +79,7 @@ def train(
         Path | None, typer.Option(help="Folder for weights, history and pack; by default data/runs/NAME.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Instead of the configuration's.")] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     fresh: Fresh = False,
     cache: Cache = CACHE,
 ) -> None:
@@ -91,7 +92,7 @@ def train(
     from engine.training.train import train as run_training
 
     path = find_config(config)
-    recipe = read_recipe(path)
+    recipe, chosen = read_recipe(path), _available(device)
     if seed is not None:
         recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, seed=seed))
     folder = output or RUNS / (path.stem if seed is None else f"{path.stem}-seed{seed}")
@@ -104,7 +105,7 @@ def train(
             record.check(folder)
         with phases() as shown:
             shown.say(f"Preparing sounds and captions (cached in {cache})")
-            data, validation = prepare(recipe, cache, shown.show)
+            data, validation = prepare(recipe, cache, shown.show, chosen)
             captions = sum(len(rows) for rows in data.captions)
             sets = ", ".join(f"{name} ({len(each.captions)} captions)" for name, each in validation.items())
             shown.say(
@@ -113,7 +114,8 @@ def train(
             shown.say(f"Validating on {len(next(iter(validation.values())).sounds)} sounds: {sets}")
             if not begun:
                 record.write(folder)
-            result = run_training(recipe.train, data, validation, folder, _Epochs(recipe, folder, shown).show)
+            told = _Epochs(recipe, folder, shown).show
+            result = run_training(recipe.train, data, validation, folder, told, chosen)
         _plot(result.history, folder / "history.png")
         metrics = " and ".join(recipe.train.metrics)
         console.write(f"Best after epoch {result.epoch} of {len(result.history)}: {metrics} {result.best:.4f}")
@@ -182,7 +184,7 @@ def distil(
     cache: Cache = CACHE,
 ) -> None:
     """Distil a tagging teacher into a CNN, the audio encoder of a pack."""
-    require_training("onnxruntime")
+    require_training("onnx")
     from engine.encoders.cnn10 import Cnn
     from engine.encoders.frontend import LogMel
     from engine.training import checkpoints
@@ -251,7 +253,7 @@ def read_recipe(path: Path) -> Recipe:
             "Change one of the two.",
         )
     if recipe.teacher is not None:
-        require_training("onnxruntime")
+        require_training("onnx")
     return recipe
 
 

@@ -56,11 +56,15 @@ def aisfx(path: Path, config: CnnConfig) -> dict[str, Tensor]:
 
 
 def converted(path: Path, config: CnnConfig) -> dict[str, Tensor]:
-    """Weights in fp32 from our own safetensors: of a distillation, of a pack, or converted; counters may be missing.
+    """Weights in fp32 from our own safetensors, of a distillation or of a pack, or from a checkpoint as published.
+
+    Counters may be missing. A ``.pth`` is taken for PANNs' where the CNN norms its input, else for aiSFX's.
 
     Raises:
         KnownError: As :func:`panns`.
     """
+    if path.suffix == ".pth":
+        return (panns if config.input_norm else aisfx)(path, config)
     state = {name: value.float() for name, value in tensors(path).items() if not name.startswith("frontend.")}
     counters = {name: value for name, value in Cnn(config).state_dict().items() if name.endswith("num_batches_tracked")}
     return _checked(path, {**counters, **state}, config)

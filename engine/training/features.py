@@ -176,7 +176,7 @@ def log_mels(sounds: Sounds, frontend: LogMel, shortest: int, cache: Path, progr
     def compute() -> Iterator[list[NDArray[np.float16]]]:
         for chunk in chunks(sounds, frontend.config.sample_rate_hz):
             rows = [frontend([np.pad(sound, (0, max(0, samples - len(sound))))])[0][0] for sound in chunk]
-            yield [row.numpy().astype(np.float16) for row in rows]
+            yield [row.cpu().numpy().astype(np.float16) for row in rows]
 
     key = key_of("log-mel", shortest, asdict(frontend.config), sounds.identity)
     return cached(cache / f"frames-{key}", len(sounds), compute, progress)

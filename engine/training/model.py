@@ -36,8 +36,14 @@ class RetrievalModel(nn.Module):
         self.text_encoder = copy.deepcopy(data.text_encoder)
         self._config = config
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; batches may come from elsewhere."""
+        return next(self.parameters(), torch.empty(0)).device
+
     def audio(self, rows: Tensor, lengths: Tensor) -> Tensor:
         """Audio or log-mel frames (batch, time, width), valid ones (batch,) -> unit vectors (batch, dim)."""
+        rows = rows.to(self.device)
         if self.audio_encoder is not None:
             with self._autocast():
                 rows, lengths = self.audio_encoder(rows, lengths)
@@ -45,6 +51,7 @@ class RetrievalModel(nn.Module):
 
     def text(self, rows: Tensor, lengths: Tensor) -> Tensor:
         """Token states, or numbers (batch, tokens, 1), valid ones (batch,) -> unit vectors (batch, dim)."""
+        rows = rows.to(self.device)
         if self.text_encoder is not None:
             with self._autocast():
                 rows = self.text_encoder.states(rows.squeeze(2), lengths)
@@ -82,7 +89,7 @@ class RetrievalModel(nn.Module):
             save_file(_contiguous(self.tied), partial)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._config.reduced_precision)
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._config.reduced_precision)
 
 
 def layers_of_run(run: Path) -> TiedLayers:
@@ -113,4 +120,4 @@ def _fill(layers: TiedLayers, state: Mapping[str, Tensor], complaint: str) -> No
 
 
 def _contiguous(module: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().contiguous() for name, value in module.state_dict().items()}
+    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}

@@ -38,7 +38,7 @@ class Objective(nn.Module):
         states, state_lengths = self._states(batch, rng)
         audio = self._encode(model.audio, frames, frame_lengths)
         text = self._encode(model.text, states, state_lengths)
-        positives = torch.from_numpy(batch.positives)
+        positives = torch.from_numpy(batch.positives).to(audio.device)
         found: dict[str, Tensor] = {}
         if "triplet" in config.losses:
             found["triplet"] = losses.triplet_loss(audio, text, positives, config.margin, config.negatives)
@@ -87,13 +87,13 @@ class Objective(nn.Module):
         config = self.config
         known = positives.float() / positives.sum(dim=1, keepdim=True)
         if config.soft_weight > 0:
-            logits = self._logits(batch)
+            logits = self._logits(batch).to(known.device)
             alike = F.normalize(logits.sigmoid().sqrt(), dim=1)
             soft = (alike @ alike.T / 0.1).softmax(dim=1)
             known = (1.0 - config.soft_weight) * known + config.soft_weight * soft
         if config.caption_weight > 0:
             states, lengths = self.data.states.batch(batch.captions)
-            mean = F.normalize(states.sum(dim=1) / lengths[:, None], dim=1)
+            mean = F.normalize(states.sum(dim=1) / lengths[:, None], dim=1).to(known.device)
             soft = (mean @ mean.T / 0.1).softmax(dim=1)
             known = (1.0 - config.caption_weight) * known + config.caption_weight * soft
         return known
@@ -110,14 +110,15 @@ class Objective(nn.Module):
         rows = np.array([rng.choice(self.data.wordings[int(tag)]) for tag in tags])
         states, lengths = self.data.states.batch(rows)
         text = self._encode(model.text, *drop_tokens(states, lengths, self.config.token_dropout, rng))
-        logits = self._logits(batch)[:, tags]
+        logits = self._logits(batch)[:, tags].to(audio.device)
         return losses.tag_loss(audio, text, logits, self.log_tag_temperature.exp(), self.config.tag_sharpness)
 
     def _encode(self, encode: Callable[[Tensor, Tensor], Tensor], rows: Tensor, lengths: Tensor) -> Tensor:
         """``encode`` in a few parts of like length, so that little padding is computed: unit vectors (batch, dim)."""
         order = lengths.argsort(stable=True)
         parts = []
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.config.reduced_precision):
+        device = self.log_temperature.device
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.config.reduced_precision):
             for part in order.tensor_split(max(1, min(PARTS, len(order) // 16))):
                 longest = int(lengths[part].max())
                 parts.append(encode(rows[part, :longest], lengths[part]).float())

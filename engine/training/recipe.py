@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import paths
+from engine.encoders.frontend import LogMel
 from engine.errors import KnownError
 from engine.training import checkpoints, data, features, teacher
 from engine.training.audio_cache import AudioCache
@@ -35,6 +36,7 @@ class DataConfig:
     sounds of ``more`` such tables are added.
     ``"clotho"``: ``audio`` is the folder of Clotho v2.1, splits ``development`` and ``validation``.
     ``"captioned"`` and ``"audiocaps"``: ``table`` with ``audio``, and ``val_table`` with ``val_audio``.
+    ``captions`` is a table in Clotho's layout with captions written for sounds of manifests, named as there.
     ``queries`` is a table ``caption, file_name`` over the validation sounds of a manifest.
 
     ``clips`` trains on so many of the sounds, always the same ones, and ``seconds`` hears only the start of each sound,
@@ -44,6 +46,7 @@ class DataConfig:
     kind: Literal["manifest", "clotho", "captioned", "audiocaps"]
     table: Path | None = None
     more: tuple[Path, ...] = ()
+    captions: Path | None = None
     audio: Path | None = None
     val_table: Path | None = None
     val_audio: Path | None = None
@@ -102,33 +105,40 @@ class CaptionBook:
         return np.array([self._numbers[caption] for caption in captions], dtype=np.int64)
 
 
-def prepare(recipe: Recipe, cache: Path, report: Report | None = None) -> tuple[TrainSet, dict[str, EvalSet]]:
-    """Everything ``engine.training.train.train`` needs; features are computed where the cache lacks them.
+def prepare(
+    recipe: Recipe, cache: Path, report: Report | None = None, device: str = "cpu"
+) -> tuple[TrainSet, dict[str, EvalSet]]:
+    """Everything ``engine.training.train.train`` needs; features that the cache lacks are computed on ``device``.
 
     Raises:
         KnownError: for data, weights or fields that are missing or wrong.
     """
     book = CaptionBook()
-    builder = _Builder(recipe, cache, report)
+    builder = _Builder(recipe, cache, report, device)
     if recipe.data.kind == "manifest":
         return builder.manifest(book)
     return builder.captioned(book)
 
 
 class _Builder:
-    def __init__(self, recipe: Recipe, cache: Path, report: Report | None) -> None:
+    def __init__(self, recipe: Recipe, cache: Path, report: Report | None, device: str) -> None:
         self.recipe = recipe
         self.cache = cache
         self.report = report
+        self.device = device
         _check(recipe)
-        self.text = load_text(recipe.encoders, cache)
+        self.text = load_text(recipe.encoders, cache).to(device)
         self.audio = load_audio(recipe.encoders, self.text.width)
-        self.frontend = load_frontend(recipe.encoders, self.audio) if self.audio is not None else None
+        self.frontend: LogMel | None = None
+        if self.audio is not None:
+            self.frontend = load_frontend(recipe.encoders, self.audio).to(device)
+            self.audio.to(device)
 
     def manifest(self, book: CaptionBook) -> tuple[TrainSet, dict[str, EvalSet]]:
         recipe = self.recipe
         table = _given(recipe.data.table, "data.table")
-        every = [clip for each in (table, *recipe.data.more) for clip in data.load_manifest(each)]
+        written = self._written()
+        every = [clip for each in (table, *recipe.data.more) for clip in data.load_manifest(each, written=written)]
         kept = set(data.subset([i for i, clip in enumerate(every) if clip.split == "train"], recipe.data.clips))
         clips = [clip for i, clip in enumerate(every) if i in kept or clip.split != "train"]
         learned = [index for index, clip in enumerate(clips) if clip.split == "train"]
@@ -198,6 +208,12 @@ class _Builder:
         groups = np.full(len(clips), -1, dtype=np.int64)
         ones = np.ones(len(clips))
         return self._learned(TrainSet(frames, states, captions, groups, ones, tag_logits)), validation
+
+    def _written(self) -> dict[str, tuple[str, ...]]:
+        table = self.recipe.data.captions
+        if table is None:
+            return {}
+        return {clip.path.as_posix(): clip.captions for clip in data.load_captioned(table, Path(), check=False)}
 
     def _files(self, paths: Sequence[Path]) -> features.Files:
         return features.Files(paths, self.recipe.data.seconds)
@@ -269,7 +285,10 @@ class _Builder:
             return [], None
         labels = [line.strip() for line in known.labels.read_text(encoding="utf-8").splitlines() if line.strip()]
         report = self._progress("teacher")
-        parts = [teacher.tag_logits(each, known.model, known.sample_rate_hz, self.cache, report) for each in sounds]
+        parts = [
+            teacher.tag_logits(each, known.model, known.sample_rate_hz, self.cache, report, self.device)
+            for each in sounds
+        ]
         return labels, np.concatenate(parts)
 
     def _states(self, book: CaptionBook) -> Rows:
@@ -281,7 +300,10 @@ class _Builder:
         front, audio, report = self.frontend, self.audio, self._progress("audio frames")
         if front is None or audio is None:
             known = _given_teacher(self.recipe)
-            parts = [teacher.frames(each, known.model, known.sample_rate_hz, self.cache, report) for each in sounds]
+            parts = [
+                teacher.frames(each, known.model, known.sample_rate_hz, self.cache, report, self.device)
+                for each in sounds
+            ]
             return features.View.joined(parts)
         if "audio" in self.recipe.encoders.trainable:
             shortest = audio.config.time_stride
@@ -309,12 +331,13 @@ def _check(recipe: Recipe) -> None:
     """What contradicts itself is said before anything starts."""
     if recipe.encoders.cnn == "teacher":
         _given_teacher(recipe)
-    if recipe.data.more and recipe.data.kind != "manifest":
-        raise KnownError(
-            "config_invalid",
-            f"data.more is for manifests, not for {recipe.data.kind}.",
-            "Leave it out, or join the tables.",
-        )
+    for name, given in (("more", recipe.data.more), ("captions", recipe.data.captions)):
+        if given and recipe.data.kind != "manifest":
+            raise KnownError(
+                "config_invalid",
+                f"data.{name} is for manifests, not for {recipe.data.kind}.",
+                "Leave it out, or join the tables.",
+            )
 
 
 def _given_teacher(recipe: Recipe) -> TeacherConfig:

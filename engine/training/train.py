@@ -44,12 +44,15 @@ def train(
     validation: Mapping[str, EvalSet],
     folder: Path,
     progress: Callable[[dict[str, Any]], None] | None = None,
+    device: str = "cpu",
 ) -> Result:
     """Train until the mean of ``config.metrics`` stops rising; the best weights go to ``folder/tied.safetensors``.
 
     Those of encoders that are trained too go to ``folder/audio.safetensors`` and ``folder/text``. Also writes
     ``config.json``, ``history.jsonl`` (a line an epoch) and ``checkpoint.pt``; started again on the same folder with
-    the same configuration it goes on after the last whole epoch and ends with the very same weights.
+    the same configuration it goes on after the last whole epoch and ends, on a CPU, with the very same weights.
+
+    ``device`` is ``cpu``, ``cuda`` or ``mps``: where the layers and encoders that are trained run.
 
     Raises:
         KnownError: ``config_invalid`` when a metric names no validation set or field, or tag logits are missing;
@@ -57,7 +60,7 @@ def train(
             ``config_changed`` when the folder holds a run of another configuration, ``checkpoint_unreadable`` when its
             checkpoint is damaged.
     """
-    trainer = Trainer(config, data, validation)
+    trainer = Trainer(config, data, validation, device)
     folder.mkdir(parents=True, exist_ok=True)
     trainer.resume(folder)
     trainer.begin(folder)
@@ -73,15 +76,17 @@ def train(
 class Trainer:
     """One run: call :meth:`epoch` until :attr:`finished`."""
 
-    def __init__(self, config: TrainConfig, data: TrainSet, validation: Mapping[str, EvalSet]) -> None:
+    def __init__(
+        self, config: TrainConfig, data: TrainSet, validation: Mapping[str, EvalSet], device: str = "cpu"
+    ) -> None:
         _check(config, data, validation)
         torch.manual_seed(config.seed)
         self.config = config
         self.data = data
         self.validation = validation
-        self.model = RetrievalModel(config, data)
+        self.model = RetrievalModel(config, data).to(device)
         self.average = copy.deepcopy(self.model)
-        self.objective = Objective(config, data)
+        self.objective = Objective(config, data).to(device)
         parameters: list[dict[str, Any]] = [
             {"params": self.model.tied.parameters(), "share": 1.0},
             {"params": self.objective.parameters(), "share": 1.0, "weight_decay": 0.0},
@@ -165,7 +170,7 @@ class Trainer:
         checkpoint = folder / "checkpoint.pt"
         if not checkpoint.exists():
             return
-        state = resumable(checkpoint)
+        state = resumable(checkpoint, str(self.model.device))
         if state["config"] != json.dumps(asdict(self.config), sort_keys=True):
             raise KnownError(
                 "config_changed",

@@ -35,7 +35,7 @@ def vectors(encode: Encode, rows: Rows, indices: Indices) -> NDArray[np.float32]
     order = np.argsort(rows.lengths[indices], kind="stable")
     parts = [encode(*rows.batch(indices[part])) for part in np.array_split(order, math.ceil(len(order) / 64))]
     result = np.empty((len(indices), parts[0].shape[1]), np.float32)
-    result[order] = torch.cat(parts).numpy()
+    result[order] = torch.cat(parts).cpu().numpy()
     return result
 
 
