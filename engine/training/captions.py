@@ -26,8 +26,8 @@ class CaptionOptions:
 
     ``name``: the cleaned file name. ``sentence``: the name as a clause ("a dog barks"). ``category``: the name with the
     UCS category that it shares two words with, or with a synonym of that. ``tags``: one to three tags in everyday
-    words. ``both``: name and tag together. ``prompt`` is the chance of a lead-in such as "the sound of";
-    ``min_tag`` the least probability of a tag.
+    words. ``both``: name and tag together. ``written``: a caption written for the sound, as it is. ``prompt`` is the
+    chance of a lead-in such as "the sound of"; ``min_tag`` the least probability of a tag.
     """
 
     name: float = 1.0
@@ -35,12 +35,16 @@ class CaptionOptions:
     category: float = 0.3
     tags: float = 1.5
     both: float = 0.5
+    written: float = 4.0
     prompt: float = 0.15
     min_tag: float = 0.15
 
 
 MUSIC_IS_UNSURE_BELOW_S = 1.0
 """The tagger calls most very short sounds "Music"."""
+
+NAMING = 4
+"""Wordings of so many words name a sound; longer ones tell of it, in words that are not about sound."""
 
 VAGUE_TAGS = frozenset(
     "Music;Sound effect;Musical instrument;Animal;Domestic animals, pets;Wild animals;Vehicle;Silence;Pulse;"
@@ -139,7 +143,8 @@ class CaptionWriter:
         self.phrases = load_phrases()
         self.categories = load_categories()
         common = {word for category in self.categories for word in (*category.words, *category.synonyms)}
-        common |= {word for wordings in self.phrases.values() for text in wordings for word in text.split()}
+        named = (text.split() for texts in self.phrases.values() for text in texts)
+        common |= {word for parts in named if len(parts) <= NAMING for word in parts}
         self._sound_words = frozenset(word for word in common if len(word) > 2)
         self._words = self._sound_words | {word for word in words if len(word) > 2 and word.isalpha()}
 
@@ -192,7 +197,7 @@ class CaptionWriter:
         return [labels[index] for index in sorted(drawn)]
 
     def draw(self, clip: TaggedClip, rng: np.random.Generator) -> str:
-        """One caption; "" when neither name nor tags say anything."""
+        """One caption; "" when neither name nor tags say anything and none is written."""
         name = self.clean_name(clip.name)
         named = bool(name) and self.is_about_sound(name)
         tags = self.draw_tags(clip, rng)
@@ -203,11 +208,14 @@ class CaptionWriter:
             "category": options.category * named,
             "tags": options.tags * bool(tags),
             "both": options.both * (named and bool(tags)),
+            "written": options.written * bool(clip.written),
         }
         total = sum(weights.values())
         if total == 0:
             return ""
         kind = str(rng.choice(list(weights), p=[weight / total for weight in weights.values()]))
+        if kind == "written":
+            return clip.written[int(rng.integers(len(clip.written)))]
         caption = self._write(kind, name, tags, rng)
         if rng.random() < options.prompt:
             caption = LEAD_INS[int(rng.integers(len(LEAD_INS)))].format(caption)

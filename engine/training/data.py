@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -28,7 +29,8 @@ class Clip:
 class TaggedClip:
     """A sound with a name and tags, from which captions are made (``engine.training.captions``).
 
-    ``tags`` are (AudioSet label, probability); ``seconds`` is the length of the original.
+    ``tags`` are (AudioSet label, probability); ``seconds`` is the length of the original; ``written`` are captions that
+    someone wrote for it.
     """
 
     path: Path
@@ -37,6 +39,7 @@ class TaggedClip:
     name: str
     seconds: float
     tags: tuple[tuple[str, float], ...]
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,8 +98,12 @@ class RetrievalSet:
         )
 
 
-def load_manifest(table: Path, split: str | None = None) -> list[TaggedClip]:
+def load_manifest(
+    table: Path, split: str | None = None, written: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+) -> list[TaggedClip]:
     """A manifest with ``file, split, source, seconds, caption, audioset_tags``; files lie beside the table.
+
+    ``written`` holds captions by what stands under ``file``.
 
     Raises:
         KnownError: ``data_missing``, ``data_columns`` or ``data_malformed``.
@@ -112,7 +119,8 @@ def load_manifest(table: Path, split: str | None = None) -> list[TaggedClip]:
                 "data_malformed", f"Line {number} of {table} cannot be read: {error}.", "Correct that line."
             ) from error
         path = table.parent / row["file"]
-        clips.append(TaggedClip(path, row["split"], row["source"], row["caption"], seconds, tags))
+        own = written.get(row["file"], ())
+        clips.append(TaggedClip(path, row["split"], row["source"], row["caption"], seconds, tags, own))
     return _not_empty(clips, table)
 
 
