@@ -1,7 +1,8 @@
 """More sounds to train on, out of Debian's packages: ``python -m engine.training.debian_sounds FOLDER``.
 
 Debian's ``main`` holds free works only; each package's ``debian/copyright`` tells its licences. Which packages are
-taken, and which of their files are left out (music, speech, bare waveforms), stands in ``configs/debian-sources.json``.
+taken, and which of their files are left out (music, speech, bare waveforms), stands in ``configs/debian-sources.json``
+and, for field recordings and Foley, in ``configs/debian-field-sources.json``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from engine.errors import KnownError
 from engine.training import teacher
 from engine.training.config import read_config
-from engine.training.config_files import CONFIGS
+from engine.training.config_files import find_config
 from engine.training.decoding import load_mono
 from engine.training.features import Files
 
@@ -203,10 +204,10 @@ class Tagger:
         """The teacher in ``model`` with the labels in a file, one a line.
 
         Raises:
-            KnownError: ``teacher_missing`` when either is not there, ``training_needs_more`` without onnxruntime.
+            KnownError: ``teacher_missing`` when either is not there, ``training_needs_more`` without onnx.
         """
-        if importlib.util.find_spec("onnxruntime") is None:
-            raise KnownError("training_needs_more", "A teacher needs onnxruntime.", "Install the extra “train”.")
+        if importlib.util.find_spec("onnx") is None:
+            raise KnownError("training_needs_more", "A teacher needs onnx.", "Install the extra “train”.")
         for path in (model, labels):
             if not path.is_file():
                 raise KnownError("teacher_missing", f"{path} is not there.", "Correct --teacher or --labels.")
@@ -263,13 +264,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write sounds and their manifest."""
     parser = argparse.ArgumentParser(description="Gather sounds to train on out of Debian's packages.")
     parser.add_argument("folder", type=Path, help="where sounds and manifest.csv go")
+    parser.add_argument(
+        "--selection", default="debian-sources.json", help="which packages: JSON, or a shipped one's name"
+    )
     parser.add_argument("--teacher", type=Path, help="ONNX model that tags them")
     parser.add_argument("--labels", type=Path, help="file with the teacher's labels, one a line")
     chosen = parser.parse_args(arguments)
     if (chosen.teacher is None) != (chosen.labels is None):
         parser.error("--teacher and --labels go together")
-    selection = read_config(Selection, CONFIGS / "debian-sources.json")
     try:
+        selection = read_config(Selection, find_config(Path(chosen.selection)))
         tagger = None if chosen.teacher is None else Tagger.of(chosen.teacher, chosen.labels)
         packages = fetch(selection.packages, chosen.folder / "packages")
         rows = gather(packages, selection.leave_out, chosen.folder)
