@@ -39,7 +39,7 @@ class TrainConfig:
 
     Course: Adam with ``learning_rate`` and ``weight_decay``, divided on a plateau of the mean of ``metrics`` (each
     ``<set>.<field of RetrievalMetrics>``) or, with ``schedule`` ``"cosine"``, warmed up and annealed over
-    ``max_epochs``. ``reduced_precision`` runs the layers in bf16.
+    ``max_epochs``. ``reduced_precision`` runs the layers in bf16 where the processor is quick at it.
 
     Encoders that are trained: ``encoder_rate`` times the learning rate is theirs; ``keep_norms`` leaves the running
     statistics of the audio encoder's batch norms alone, as suits published weights and not a training from scratch.

@@ -28,6 +28,7 @@ from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
 from engine.training.crnn import Crnn
 from engine.training.decoding import load_mono
+from engine.training.precision import reduced
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -155,11 +156,11 @@ def cnn_frames(
 
 @torch.inference_mode()
 def frames_of(sounds: Sequence[Waveform], frontend: LogMel, cnn: Cnn | Crnn) -> list[NDArray[np.float16]]:
-    """Frames of each sound (time, width), in order, computed in bf16 batches of sounds of like length."""
+    """Frames of each sound (time, width), in order, computed in batches of sounds of like length."""
     result: list[NDArray[np.float16]] = [np.zeros((0, 0), np.float16)] * len(sounds)
     for indices in _batches([len(sound) for sound in sounds]):
         log_mel, lengths = frontend([sounds[index] for index in indices])
-        with torch.autocast(log_mel.device.type, dtype=torch.bfloat16):
+        with reduced(log_mel.device):
             frames, valid = cnn(log_mel, lengths)
         for index, row, length in zip(indices, frames.float().cpu().numpy(), valid.tolist(), strict=True):
             result[index] = row[:length].astype(np.float16)

@@ -15,6 +15,7 @@ from engine.errors import KnownError
 from engine.training.checkpoints import tensors
 from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet
+from engine.training.precision import reduced
 from engine.whole_files import whole
 
 
@@ -89,7 +90,7 @@ class RetrievalModel(nn.Module):
             save_file(_contiguous(self.tied), partial)
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._config.reduced_precision)
+        return reduced(self.device, self._config.reduced_precision)
 
 
 def layers_of_run(run: Path) -> TiedLayers:

@@ -14,6 +14,7 @@ from engine.training import losses
 from engine.training.config import TrainConfig
 from engine.training.examples import Batch, TrainSet
 from engine.training.model import RetrievalModel
+from engine.training.precision import reduced
 from engine.training.rows import concatenate, crop, drop_tokens
 
 PARTS = 6
@@ -117,8 +118,7 @@ class Objective(nn.Module):
         """``encode`` in a few parts of like length, so that little padding is computed: unit vectors (batch, dim)."""
         order = lengths.argsort(stable=True)
         parts = []
-        device = self.log_temperature.device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.config.reduced_precision):
+        with reduced(self.log_temperature.device, self.config.reduced_precision):
             for part in order.tensor_split(max(1, min(PARTS, len(order) // 16))):
                 longest = int(lengths[part].max())
                 parts.append(encode(rows[part, :longest], lengths[part]).float())

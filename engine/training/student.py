@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.tied_layers import TiedLayers
+from engine.training.precision import reduced
 
 
 class Losses(NamedTuple):
@@ -77,7 +78,7 @@ class Student(nn.Module):
             tags: The teacher's probabilities, (batch, classes).
             vectors: Those of the tied layers on the teacher's frames, (batch, dim); only with ``layers``.
         """
-        with torch.autocast(log_mel.device.type, dtype=torch.bfloat16):
+        with reduced(log_mel.device):
             found, valid = self.cnn(log_mel, lengths)
         aligned = F.adaptive_avg_pool1d(found.transpose(1, 2), frames.shape[1]).transpose(1, 2)
         frame_loss = 1.0 - F.cosine_similarity(self.to_frames(aligned), frames, dim=-1).mean()

@@ -21,6 +21,7 @@ from engine.errors import KnownError
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import converted
 from engine.training.distil import DistilConfig, DistilProgress, _Listening, _Run, _schedule, distil
+from engine.training.precision import reduced
 from engine.training.student import Student
 from engine.training.teacher import Teacher
 from tests.training import teacher
@@ -158,7 +159,7 @@ def test_the_students_frames_are_averaged_to_the_teachers() -> None:
     student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES).eval()
     log_mel, lengths, *_ = _examples(0)
     with torch.no_grad():
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with reduced("cpu"):
             frames, _ = student.cnn(log_mel, lengths)
         assert frames.shape[1] == 4
         pairs = torch.stack([(frames[:, 0] + frames[:, 1]) / 2, (frames[:, 2] + frames[:, 3]) / 2], dim=1)
@@ -176,7 +177,7 @@ def test_the_vector_is_that_of_the_same_layers_behind_the_students_own_projectio
     assert kept is not None
     log_mel, lengths, frames, tags, _ = _examples(0)
     wanted = torch.nn.functional.normalize(torch.randn(2, 8), dim=-1)
-    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.no_grad(), reduced("cpu"):
         heard, valid = run.student.learning(norms=False).cnn(log_mel, lengths)
     with torch.no_grad():
         expected = 1.0 - (kept.audio(heard, valid) * wanted).sum(dim=-1).mean()
