@@ -80,10 +80,13 @@ def tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def resumable(path: Path, device: str = "cpu") -> dict[str, Any]:
-    """The state that a stopped run left; KnownError ``checkpoint_unreadable`` when it is damaged."""
+def resumable(path: Path) -> dict[str, Any]:
+    """The state that a stopped run left, on the CPU; KnownError ``checkpoint_unreadable`` when it is damaged.
+
+    Models and optimisers copy it to where they are; Adam's counts of steps stay, and on a GPU each would be waited for.
+    """
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling fails in many ways
         raise KnownError("checkpoint_unreadable", f"{path} is damaged.", "Start over with --fresh.") from error
     return state

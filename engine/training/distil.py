@@ -50,9 +50,9 @@ class DistilConfig:
     ``table`` is a manifest as ``engine.training.data.load_manifest`` takes it, of which the sounds of ``split`` are
     heard, and so are those of ``more`` such tables. A sound of twice the length is heard 2 ** ``length_power`` times as
     often. ``teacher`` is an ONNX model (``engine.training.teacher``) for sounds at ``teacher_rate_hz``. ``start`` holds
-    weights of the CNN in safetensors; without it the CNN starts at random; its first ``frozen_blocks`` stay as they
-    are. ``layers`` is the folder of a training above the teacher's frames. ``frontend`` and ``cnn`` are as in a
-    training's ``encoders``.
+    weights of the CNN, in safetensors or a ``.pth`` as published; without it the CNN starts at random; its first
+    ``frozen_blocks`` stay as they are. ``layers`` is the folder of a training above the teacher's frames. ``frontend``
+    and ``cnn`` are as in a training's ``encoders``.
 
     Each step hears ``batch_s`` seconds in scenes of one of the lengths ``crops_s``, drawn at random: the app meets
     sounds of any length up to its segments'. The learning rate warms up, holds, and falls over the last
@@ -122,7 +122,8 @@ def distil(
             the caller.
         output: Where the weights go.
         layers: Tied layers trained on the teacher's frames.
-        device: ``cpu``, ``cuda`` or ``mps``: where the sounds are kept, scenes made, teacher and student run.
+        device: ``cpu``, ``cuda`` or ``mps``: where the sounds are kept, scenes made (for ``mps`` on the CPU), teacher
+            and student run.
         progress: Called every 20 steps.
 
     Raises:
@@ -207,7 +208,6 @@ class _Run:
     def __init__(self, student: Student, config: DistilConfig, output: Path, device: str) -> None:
         self.config = config
         self.output = output
-        self.device = device
         self.student = student.to(device)
         student.cnn.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(student)
@@ -272,7 +272,7 @@ class _Run:
         checkpoint = self._beside(".checkpoint.pt")
         if not checkpoint.exists():
             return
-        state = resumable(checkpoint, self.device)
+        state = resumable(checkpoint)
         if state.get("settings") != self._settings:
             raise KnownError(
                 "config_changed",

@@ -1,7 +1,8 @@
 """Outputs of the frozen encoders for a list of files or captions, computed once and kept on disk.
 
 Each set of features is a folder named by a hash of everything that decides its values: the encoder's weights, the
-front end, and the files (path, size, time) or captions. A changed encoder therefore never meets old features.
+front end, and the files (path, size, time) or captions. A changed encoder therefore never meets old features. Where
+they were computed, and so whether in bf16, moves them little and is not told apart.
 """
 
 from __future__ import annotations

@@ -139,6 +139,12 @@ class _Builder:
         table = _given(recipe.data.table, "data.table")
         written = self._written()
         every = [clip for each in (table, *recipe.data.more) for clip in data.load_manifest(each, written=written)]
+        if written and not any(clip.written for clip in every):
+            raise KnownError(
+                "data_missing",
+                f"{recipe.data.captions} names none of the sounds in {table}.",
+                "Name sounds there as the manifest does, under file.",
+            )
         kept = set(data.subset([i for i, clip in enumerate(every) if clip.split == "train"], recipe.data.clips))
         clips = [clip for i, clip in enumerate(every) if i in kept or clip.split != "train"]
         learned = [index for index, clip in enumerate(clips) if clip.split == "train"]

@@ -31,20 +31,23 @@ class SceneBatches:
     Args:
         cache: The sounds.
         length_power: A sound of twice the length is heard 2 ** ``length_power`` times as often.
-        device: Where the sounds are kept and the scenes are made.
+        device: Where the sounds are kept and the scenes are made; with ``mps`` that is the CPU, because MPS lacks the
+            float64 that places in long sounds take, and the scenes are handed over.
     """
 
     def __init__(self, cache: AudioCache, length_power: float, device: str) -> None:
         self.sample_rate_hz = cache.sample_rate_hz
-        self._samples = torch.from_numpy(cache.values).to(device)
-        offsets = torch.tensor(cache.offsets, device=device)
+        made_on = "cpu" if device == "mps" else device
+        self._samples = torch.from_numpy(cache.values).to(made_on)
+        offsets = torch.tensor(cache.offsets, device=made_on)
         self._starts, self._lengths = offsets[:-1], offsets.diff()
         self._shares = (self._lengths.double() ** length_power).cumsum(0)
         self._device = device
 
     def draw(self, batch: int, samples: int, seed: int) -> Tensor:
         """Peak-normalised scenes (batch, samples), float32; the same for the same arguments on the same device."""
-        return _Drawing(self, torch.Generator(self._device).manual_seed(seed)).scenes(batch, samples)
+        generator = torch.Generator(self._samples.device).manual_seed(seed)
+        return _Drawing(self, generator).scenes(batch, samples).to(self._device)
 
     def sounds(self, numbers: Tensor, positions: Tensor) -> Tensor:
         """Sounds (n,) at fractional sample positions (n, samples), linearly interpolated, silent outside them."""

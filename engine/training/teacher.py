@@ -44,7 +44,8 @@ class Teacher(nn.Module):
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
         """Peak-normalised waveforms (batch, samples) -> frames (batch, t, width), probabilities (batch, classes)."""
-        answers = dict(zip(self.graph.outputs, self.graph(waveforms), strict=True))
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # its front end is a convolution
+            answers = dict(zip(self.graph.outputs, self.graph(waveforms), strict=True))
         return answers["frames"], answers["probabilities"]
 
 

@@ -170,7 +170,7 @@ class Trainer:
         checkpoint = folder / "checkpoint.pt"
         if not checkpoint.exists():
             return
-        state = resumable(checkpoint, str(self.model.device))
+        state = resumable(checkpoint)
         if state["config"] != json.dumps(asdict(self.config), sort_keys=True):
             raise KnownError(
                 "config_changed",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -15,6 +17,8 @@ import soundfile
 
 from engine.errors import KnownError
 from engine.training import debian_sounds
+from engine.training.config import read_config
+from engine.training.config_files import CONFIGS
 from engine.training.data import load_manifest
 from engine.training.debian_sounds import RATE_HZ, Selection, gather, main, pieces, resources, sounds_in
 from tests.sounds import noise, write_sound
@@ -127,6 +131,30 @@ def test_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     clips = load_manifest(tmp_path / "out" / "manifest.csv", "train")
     assert [clip.path.is_file() for clip in clips] == [True] * 5
     assert all(clip.tags and clip.tags[0][1] >= clip.tags[-1][1] >= 0.05 for clip in clips)
+
+
+@debian_only
+def test_a_selection_says_what_is_taken(tmp_path: Path) -> None:
+    chosen = tmp_path / "mine.json"
+    chosen.write_text(json.dumps({"packages": ["noisy-data"], "leave_out": "/music/|wind"}), encoding="utf-8")
+    (tmp_path / "out" / "packages").mkdir(parents=True)
+    _deb(tmp_path).rename(tmp_path / "out" / "packages" / "noisy-data_1_all.deb")
+    main([str(tmp_path / "out"), "--selection", str(chosen)])
+    assert {clip.name for clip in load_manifest(tmp_path / "out" / "manifest.csv")} == {"door creak", "shot"}
+
+
+def test_a_selection_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"gone\.json"):
+        main([str(tmp_path), "--selection", "gone.json"])
+
+
+def test_the_shipped_selections_name_each_package_once() -> None:
+    shipped = [read_config(Selection, CONFIGS / f"debian-{name}.json") for name in ("sources", "field-sources")]
+    names = [name for selection in shipped for name in selection.packages]
+    assert (len(names), len(set(names))) == (84 + 21, 84 + 21), "docs/training.md tells how many"
+    for selection in shipped:
+        assert re.search(selection.leave_out, "/usr/share/games/music/theme.ogg", re.IGNORECASE)
+        assert not re.search(selection.leave_out, "/usr/share/games/sounds/door.wav", re.IGNORECASE)
 
 
 @pytest.mark.parametrize(("labels", "named"), [(None, "labels.txt"), ("Dog", "5 classes, and there are 1 labels")])

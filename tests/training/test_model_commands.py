@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.__main__ import main
+from engine.encoders import encoder
 from engine.packs import Pack
+from engine.training import recipe
+from engine.training import train as training
 from engine.training.encoders import CNNS
 from tests.engine.command_line import posix_only
 from tests.tiny_pack import make_pack
@@ -111,6 +115,28 @@ def test_train_ends_with_a_pack_that_evaluates(cli: Cli, config: Json) -> None:
     assert 0.0 < found["map_at_10"] <= 1.0
     assert "class_map" not in found
     assert (found["missing"], found["undecodable"]) == (0, 0)
+
+
+def test_train_computes_on_the_best_device_or_where_it_is_told(
+    cli: Cli, config: Json, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def noted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            *others, device = arguments
+            told.append(device)
+            return function(*others, "cpu")
+
+        return call
+
+    monkeypatch.setattr(encoder, "best_device", lambda: "cuda")
+    monkeypatch.setattr(recipe, "prepare", noted(recipe.prepare))
+    monkeypatch.setattr(training, "train", noted(training.train))
+    name = _write(config)
+    cli("train", "--config", name, "--output", "best")
+    cli("train", "--config", name, "--output", "told", "--device", "cpu")
+    assert told == ["cuda", "cuda", "cpu", "cpu"]
 
 
 def test_train_goes_on_or_starts_over(cli: Cli, config: Json) -> None:
@@ -378,12 +404,20 @@ def test_distilling_anew_deletes_nothing_that_is_not_of_a_run(cli: Cli, distilla
     assert Path("folder", "notes").read_text() == Path("mine.safetensors").read_text() == "years of work"
 
 
+@pytest.mark.parametrize("command", ["train", "distil"])
 @pytest.mark.parametrize(("device", "module"), [("cuda", torch.cuda), ("mps", torch.backends.mps)])
 def test_a_device_that_is_not_there(
-    cli: Cli, distillation: Json, monkeypatch: pytest.MonkeyPatch, device: str, module: ModuleType
+    cli: Cli,
+    config: Json,
+    distillation: Json,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    device: str,
+    module: ModuleType,
 ) -> None:
     monkeypatch.setattr(module, "is_available", lambda: False)
-    refused = cli.refused("distil", "--config", _write(distillation), "--device", device)
+    name = _write(config if command == "train" else distillation)
+    refused = cli.refused(command, "--config", name, "--device", device)
     assert f"PyTorch finds no {device.upper()} device" in refused
 
 

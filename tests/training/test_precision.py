@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from engine.training.precision import reduced
+from engine.training.precision import _is_quick, reduced
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,9 @@ def test_a_cpu_computes_in_bf16_where_that_is_wanted_and_quick(
     square = torch.ones(2, 2)
     with reduced("cpu", wanted):
         assert (square @ square).dtype is expected
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_a_gpu_that_only_imitates_bf16_does_without(monkeypatch: pytest.MonkeyPatch, native: bool) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: native or including_emulation)
+    assert _is_quick("cuda") is native

@@ -122,6 +122,17 @@ def test_written_captions_reach_their_sound_and_no_other(
     assert set(validation) == {"names"}
 
 
+def test_written_captions_that_are_for_other_sounds_are_named(encoders: EncoderConfig, tmp_path: Path) -> None:
+    table, captions = tmp_path / "manifest.csv", tmp_path / "captions.csv"
+    rows = "a.wav,train,one,2,rain,\nb.wav,val,one,2,rain,"
+    table.write_text(f"file,split,source,seconds,caption,audioset_tags\n{rows}", encoding="utf-8")
+    captions.write_text("file_name,caption_1\nsounds/a.wav,drops on tin", encoding="utf-8")
+    recipe = Recipe(DataConfig("manifest", table=table, captions=captions), encoders, train=TRAIN)
+    with pytest.raises(KnownError, match=r"captions\.csv names none of the sounds in .*manifest\.csv") as caught:
+        prepare(recipe, tmp_path / "cache")
+    assert caught.value.kind == "data_missing"
+
+
 def test_clotho_layout_end_to_end(encoders: EncoderConfig, tmp_path: Path) -> None:
     for split in ("development", "validation"):
         lines = ["file_name," + ",".join(f"caption_{number}" for number in range(1, 6))]

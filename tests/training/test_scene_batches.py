@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.encoders.encoder import best_device
 from engine.training import scene_batches
 from engine.training.audio_cache import AudioCache
 from engine.training.scene_batches import SceneBatches, _Drawing, grain, normalised, resampled
@@ -29,14 +30,14 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def _batches(sounds: Sequence[Sound], length_power: float = 0.0) -> SceneBatches:
+def _batches(sounds: Sequence[Sound], length_power: float = 0.0, device: str = "cpu") -> SceneBatches:
     """Scenes over sounds of these samples, up to 32,767."""
     values = [np.asarray(sound).round().astype(np.int16) for sound in sounds]
     Path("audio.i16").write_bytes(b"".join(value.tobytes() for value in values))
     offsets = [0, *np.cumsum([len(value) for value in values]).tolist()]
     index = {"sample_rate_hz": RATE, "files": [str(number) for number in range(len(values))], "offsets": offsets}
     Path("index.json").write_text(json.dumps(index), encoding="utf-8")
-    return SceneBatches(AudioCache(Path()), length_power, "cpu")
+    return SceneBatches(AudioCache(Path()), length_power, device)
 
 
 def _tone(length: int, frequency_hz: float = 500.0) -> NDArray[np.float64]:
@@ -87,6 +88,15 @@ def test_the_same_seed_makes_the_same_scenes() -> None:
     assert first.equal(again)
     assert not any(one.equal(two) for one, two in zip(first, other, strict=True))
     assert not any(one.equal(two) for one, two in zip(first[1:], first, strict=False))
+
+
+@pytest.mark.skipif(best_device() == "cpu", reason="no GPU here")
+def test_a_gpu_gets_scenes_as_well() -> None:
+    batches = _batches(EVERY_KIND, 0.5, best_device())
+    made = batches.draw(24, SAMPLES, 0)
+    assert (made.device.type, made.shape, made.dtype) == (best_device(), (24, SAMPLES), torch.float32)
+    assert made.isfinite().all()
+    assert made.equal(batches.draw(24, SAMPLES, 0))
 
 
 def test_a_long_sound_is_cropped_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
+from engine.encoders.encoder import best_device
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.config import TrainConfig, read_config
@@ -103,6 +104,18 @@ def test_every_kind_of_training_learns(problem: Problem, tmp_path: Path, changes
     history = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     assert history == result.history
     assert max(line["val"]["map_all"] for line in history) == pytest.approx(result.best, abs=1e-5)
+
+
+@pytest.mark.skipif(best_device() == "cpu", reason="no GPU here")
+def test_a_gpu_learns_and_a_cpu_goes_on(problem: Problem, tmp_path: Path) -> None:
+    shares: dict[str, Any] = {"tag_weight": 0.5, "soft_weight": 0.3, "caption_weight": 0.2, "chain_chance": 0.3}
+    config = replace(CONFIG, max_epochs=15, losses=("triplet", "contrastive"), reduced_precision=True, **shares)
+    begun = Trainer(config, *problem, best_device())
+    line = begun.epoch()
+    begun.save(tmp_path, line)
+    result = train(config, *problem, tmp_path)
+    assert result.history[0] == line
+    assert result.best > 0.75
 
 
 @pytest.mark.parametrize("draw", ["one", "every"])
