@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,7 +46,7 @@ def build_pack(parts: PackParts, folder: Path) -> Pack:
         if name.endswith(".safetensors"):
             _save_half(load_file(parts.text_folder / name), text / name)
         else:
-            shutil.copyfile(parts.text_folder / name, text / name)
+            (text / name).write_bytes((parts.text_folder / name).read_bytes())  # they may be the same file
     mel = torch.from_numpy(mel_filters(parts.frontend))
     _save_half(parts.cnn_weights, folder / "audio.safetensors", {"frontend.mel": mel})
     _save_half(parts.tied_weights, folder / "tied_layers.safetensors")
