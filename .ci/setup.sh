@@ -52,7 +52,7 @@ install_debian() {
 # where to look, that is where PyTorch comes from too.
 wants_small_torch() {
     [ "$(uname)" = Linux ] && ! command -v nvidia-smi >/dev/null &&
-        ! .venv/bin/python -m pip config list | grep -Eq 'index-url|find-links|no-index'
+        ! .venv/bin/python -m pip config list | grep -E 'index-url|find-links|no-index' >/dev/null
 }
 
 packages() {
