@@ -19,6 +19,7 @@ from torch import Tensor
 
 from engine.encoders.cnn10 import Cnn, CnnConfig
 from engine.encoders.frontend import FrontendConfig, LogMel
+from engine.encoders.precision import imitates_bf16
 from engine.encoders.text import TextEncoder
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
@@ -142,6 +143,8 @@ class Encoder:
 
     def _fastest_dtype(self) -> torch.dtype:
         """Time a few short passes in each precision; processors differ widely in what they are quick at."""
+        if self.device == "cpu" and imitates_bf16("cpu"):  # one pass would take seconds
+            return torch.float32
         reduced = torch.bfloat16 if self.device == "cpu" else torch.float16
         sample = torch.rand(2, 256, self._cnn.config.n_mels, device=self.device)
         lengths = torch.tensor([256, 256])

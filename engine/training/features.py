@@ -25,11 +25,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import LogMel
+from engine.encoders.precision import reduced
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
 from engine.training.crnn import Crnn
 from engine.training.decoding import load_mono
-from engine.training.precision import reduced
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[int, int], None]

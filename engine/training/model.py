@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from engine.encoders.precision import reduced
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.checkpoints import tensors
 from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet
-from engine.training.precision import reduced
 from engine.whole_files import whole
 
 

@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.encoders.precision import reduced
 from engine.training import losses
 from engine.training.config import TrainConfig
 from engine.training.examples import Batch, TrainSet
 from engine.training.model import RetrievalModel
-from engine.training.precision import reduced
 from engine.training.rows import concatenate, crop, drop_tokens
 
 PARTS = 6

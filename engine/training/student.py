@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.encoders.cnn10 import Cnn
+from engine.encoders.precision import reduced
 from engine.encoders.tied_layers import TiedLayers
-from engine.training.precision import reduced
 
 
 class Losses(NamedTuple):

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from engine.encoders.cnn10 import Cnn, CnnConfig
 from engine.encoders.frontend import AISFX, LogMel
+from engine.encoders.precision import reduced
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import converted
 from engine.training.distil import DistilConfig, DistilProgress, _Listening, _Run, _schedule, distil
-from engine.training.precision import reduced
 from engine.training.student import Student
 from engine.training.teacher import Teacher
 from tests.training import teacher
