@@ -121,18 +121,26 @@ def parse_config(kind: type[Config], values: object, source: Path) -> Config:
     try:
         return _build(kind, values, "")
     except (TypeError, ValueError) as error:
-        raise KnownError("config_invalid", f"{source}: {error}.", "Correct that field or leave it out.") from error
+        raise KnownError("config_invalid", f"{source}: {error}.", "Correct that field.") from error
 
 
 def _build(kind: type[Config], values: object, where: str) -> Config:
     if not isinstance(values, dict):
         raise TypeError(f"{where or 'the configuration'} must be an object")
     hints = typing.get_type_hints(kind)
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    known = [field.name for field in fields]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise TypeError(f"unknown field {where}{unknown[0]} (known: {', '.join(known)})")
+    missing = [field.name for field in fields if _is_required(field) and field.name not in values]
+    if missing:
+        raise TypeError(f"{where}{missing[0]} is missing")
     return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

@@ -60,7 +60,7 @@ def evaluate(wanted: RetrievalSet, encoder: Encoder, progress: Callable[[int, in
         raise KnownError(
             "data_missing",
             f"None of the {len(wanted.files)} sounds can be used, {wanted.files[0]} first"
-            f" ({reason.detail if reason else 'it is not there'})",
+            f" ({reason.detail if reason else 'it is not there'}).",
             "Check the folder of sounds.",
         )
     left = wanted.without([*missing, *failed])

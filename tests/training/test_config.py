@@ -66,7 +66,7 @@ def test_mistakes_are_named(tmp_path: Path, values: object, mention: str) -> Non
 
 
 def test_nested_fields_are_checked_with_their_path(tmp_path: Path) -> None:
-    values = {
+    values: dict[str, dict[str, object]] = {
         "data": {"kind": "clotho", "audio": "clotho"},
         "encoders": {"weights": "cnn10.safetensors", "text": "bert"},
         "train": {"dims": 96},
@@ -77,8 +77,11 @@ def test_nested_fields_are_checked_with_their_path(tmp_path: Path) -> None:
     recipe = read_config(Recipe, _write(tmp_path, values))
     assert recipe.data.audio == Path("clotho")
     assert recipe.scenes is None
-    del values["encoders"]
-    with pytest.raises(KnownError, match="encoders"):
+    del values["data"]["kind"]
+    with pytest.raises(KnownError, match=r"data\.kind is missing"):
+        read_config(Recipe, _write(tmp_path, values))
+    del values["encoders"], values["data"]
+    with pytest.raises(KnownError, match="data is missing"):
         read_config(Recipe, _write(tmp_path, values))
 
 
