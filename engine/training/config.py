@@ -133,10 +133,11 @@ def _build(kind: type[Config], values: object, where: str) -> Config:
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise TypeError(f"unknown field {where}{unknown[0]} (known: {', '.join(known)})")
-    missing = [field.name for field in fields if _is_required(field) and field.name not in values]
+    given = {name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()}
+    missing = [field.name for field in fields if _is_required(field) and field.name not in given]
     if missing:
         raise TypeError(f"{where}{missing[0]} is missing")
-    return kind(**{name: _value(hints[name], value, f"{where}{name}") for name, value in values.items()})
+    return kind(**given)
 
 
 def _is_required(field: dataclasses.Field[Any]) -> bool:
