@@ -44,7 +44,7 @@ class NoEngine:
     def send(self, request): pass
     def close(self, timeout_s=0.0): return True
 qt = QApplication(sys.argv[:1])
-settings = Settings(QSettings(os.devnull, QSettings.Format.IniFormat))
+settings = Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat))
 app = App(qt, lambda on_event: NoEngine(), settings, Player(), BugReporter(), paths.resources(), Path())
 app.show()
 qt.exec()
@@ -81,7 +81,7 @@ def main() -> None:
         print(f"CNN alone                  {cnn:8.0f} x real time")
         _index(sounds, library, cnn)
         _time_to_first_search(library)
-        _time_to_window()
+        _time_to_window(root)
         _caption_latency()
         for segments in (100_000, 1_000_000):
             _search_latency(segments, root)
@@ -142,8 +142,9 @@ def _time_to_first_search(library: Path) -> None:
     print(f"time to first search       {np.median(times):8.2f} s (process start to hits), RSS {rss:.0f} MB")
 
 
-def _time_to_window() -> None:
-    command = [sys.executable, "-c", WINDOW]
+def _time_to_window(folder: Path) -> None:
+    # Qt replaces the file of settings: os.devnull would be gone afterwards where this runs as root.
+    command = [sys.executable, "-c", WINDOW, str(folder / "settings.ini")]
     times = []
     for _ in range(5):
         started = time.perf_counter()
