@@ -205,17 +205,19 @@ def distil(
     layers = layers_of_run(settings.layers) if settings.layers is not None else None
     tables = (settings.table, *settings.more)
     sounds = [clip.path for table in tables for clip in load_manifest(table, settings.split)]
+    unheard = [clip.path for clip in load_manifest(settings.table, settings.held_out)] if settings.held_out else []
     with _working(target.parent), phases() as shown:
         if fresh:
             _, *records = written = distilling.run_files(target)
             _forget(written, any(path.is_file() for path in records))
         shown.say(f"Decoding {len(sounds)} sounds (cached in {cache})")
-        audio = AudioCache.build(
-            cache / f"distil-{path.stem}",
-            sounds,
-            frontend.config.sample_rate_hz,
-            lambda done, total: shown.show("Decoding", done, total),
-        )
+
+        def decoded(name: str, sounds: Sequence[Path]) -> AudioCache:
+            rate = frontend.config.sample_rate_hz
+            return AudioCache.build(cache / name, sounds, rate, lambda done, total: shown.show("Decoding", done, total))
+
+        audio = decoded(f"distil-{path.stem}", sounds)
+        held_out = decoded(f"distil-{path.stem}-held-out", unheard) if unheard else None
         shown.say(f"Distilling {settings.teacher.name} on {chosen} into {target}")
 
         def show(state: distilling.DistilProgress) -> None:
@@ -224,10 +226,14 @@ def distil(
                 losses += f", vector loss {state.vector_loss:.4f}"
             detail = f"{losses}, {state.crops_per_s:.0f} crops/s"
             shown.show("Steps", state.step, settings.steps, detail)
-            if state.step % settings.checkpoint_every == 0:
+            if state.step % settings.checkpoint_every == 0 or state.step == settings.steps:
+                if state.held_out_frame_loss is not None:
+                    detail += f"; held out: frame loss {state.held_out_frame_loss:.4f}"
+                if state.held_out_vector_loss is not None:
+                    detail += f", vector loss {state.held_out_vector_loss:.4f}"
                 shown.say(f"step {state.step}: {detail}")
 
-        distilling.distil(frontend, cnn, audio, settings, target, layers, chosen, show)
+        distilling.distil(frontend, cnn, audio, settings, target, layers, chosen, show, held_out)
     console.write(f"Weights   {target}")
     if layers is not None:
         console.write(f"Layers    {target.with_suffix('.tied.safetensors')}")

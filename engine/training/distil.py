@@ -14,15 +14,15 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import LogMel
@@ -31,14 +31,15 @@ from engine.errors import KnownError
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import resumable
 from engine.training.features import weights_hash
+from engine.training.running_mean import follow
 from engine.training.scene_batches import SceneBatches, grain, normalised, resampled
-from engine.training.student import Losses, Student
+from engine.training.student import Examples, Losses, Student
 from engine.training.teacher import Teacher
 from engine.whole_files import unfinished, whole
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = ("steps", "checkpoint_every")
+MAY_CHANGE = ("steps", "checkpoint_every", "held_out")
 """Fields that may differ when a run is taken up again."""
 REPORT_EVERY = 20
 
@@ -48,11 +49,12 @@ class DistilConfig:
     """One distillation, as ``foundsound distil --config`` reads it.
 
     ``table`` is a manifest as ``engine.training.data.load_manifest`` takes it, of which the sounds of ``split`` are
-    heard, and so are those of ``more`` such tables. A sound of twice the length is heard 2 ** ``length_power`` times as
-    often. ``teacher`` is an ONNX model (``engine.training.teacher``) for sounds at ``teacher_rate_hz``. ``start`` holds
-    weights of the CNN, in safetensors or a ``.pth`` as published; without it the CNN starts at random; its first
-    ``frozen_blocks`` stay as they are. ``layers`` is the folder of a training above the teacher's frames. ``frontend``
-    and ``cnn`` are as in a training's ``encoders``.
+    heard, and so are those of ``more`` such tables. Those of the split ``held_out`` of ``table`` are not learned from:
+    how far the student is from the teacher on them is told at each checkpoint ("": not at all). A sound of twice the
+    length is heard 2 ** ``length_power`` times as often. ``teacher`` is an ONNX model (``engine.training.teacher``) for
+    sounds at ``teacher_rate_hz``. ``start`` holds weights of the CNN, in safetensors or a ``.pth`` as published;
+    without it the CNN starts at random; its first ``frozen_blocks`` stay as they are. ``layers`` is the folder of a
+    training above the teacher's frames. ``frontend`` and ``cnn`` are as in a training's ``encoders``.
 
     Each step hears ``batch_s`` seconds in scenes of one of the lengths ``crops_s``, drawn at random: the app meets
     sounds of any length up to its segments'. The learning rate warms up, holds, and falls over the last
@@ -67,6 +69,7 @@ class DistilConfig:
     start: Path | None = None
     layers: Path | None = None
     split: str = "train"
+    held_out: str = ""
     frontend: Literal["panns", "aisfx", "koh_chng"] = "aisfx"
     cnn: Literal["panns", "aisfx"] = "aisfx"
     teacher_rate_hz: int = 32_000
@@ -88,13 +91,15 @@ class DistilConfig:
 
 @dataclass(frozen=True)
 class DistilProgress:
-    """How a distillation stands: losses are those of the last batch."""
+    """How a distillation stands: losses are those of the last batch, at checkpoints also of the held-out sounds."""
 
     step: int
     frame_loss: float
     tag_loss: float
     vector_loss: float
     crops_per_s: float
+    held_out_frame_loss: float | None = None
+    held_out_vector_loss: float | None = None
 
 
 def distil(
@@ -106,13 +111,14 @@ def distil(
     layers: TiedLayers | None = None,
     device: str = "cpu",
     progress: Callable[[DistilProgress], None] | None = None,
+    held_out: AudioCache | None = None,
 ) -> Path:
     """Run or resume a distillation; returns ``output``, the safetensors file with the averaged student CNN.
 
     Given tied layers, they are written beside it as ``NAME.tied.safetensors``, with the student's audio projection.
     Beside it also stand a checkpoint, written every ``checkpoint_every`` steps, from which the same call goes on, and
-    the losses, a JSON line every 20 steps, which ``progress`` is told as well. A run that goes on takes up weights,
-    running mean, optimiser, schedule and random scenes as if it had not been stopped.
+    the losses, a JSON line every 20 steps and at checkpoints, which ``progress`` is told as well. A run that goes on
+    takes up weights, running mean, optimiser, schedule and random scenes as if it had not been stopped.
 
     Args:
         frontend: The student's front end.
@@ -124,7 +130,8 @@ def distil(
         layers: Tied layers trained on the teacher's frames.
         device: ``cpu``, ``cuda`` or ``mps``: where the sounds are kept, scenes made (for ``mps`` on the CPU), teacher
             and student run.
-        progress: Called every 20 steps.
+        progress: Called every 20 steps and at each checkpoint.
+        held_out: Sounds to measure the running mean on.
 
     Raises:
         KnownError: ``checkpoint_mismatch`` when the layers are not for the teacher's frames; ``config_changed`` when
@@ -147,54 +154,96 @@ def distil(
     run.resume()
     frontend = frontend.to(device)
     judge = copy.deepcopy(layers).to(device).eval() if layers is not None else None
+    reference = _HeldOut(held_out, listening, frontend, judge) if held_out is not None else None
     started, heard = time.monotonic(), 0
     while run.step < config.steps:
         waveforms, frames, tags = listening.batch(run.step)
-        with torch.no_grad():
-            log_mel = frontend.of_batch(waveforms)
-            vectors = judge.audio(frames, _full(frames)) if judge is not None else None
-        losses = run.learn(log_mel, _full(log_mel), frames, tags, vectors)
+        losses = run.learn(_examples(waveforms, frames, tags, frontend, judge))
         heard += len(frames)
-        if run.step % REPORT_EVERY == 0 or run.step == config.steps:
-            speed = heard / (time.monotonic() - started)
+        is_checkpoint = run.step % config.checkpoint_every == 0 or run.step == config.steps
+        if is_checkpoint or run.step % REPORT_EVERY == 0:
             frame, tag, vector = (loss.item() for loss in losses)
-            run.report(DistilProgress(run.step, frame, tag, vector, speed), progress)
-        if run.step % config.checkpoint_every == 0 or run.step == config.steps:
+            speed = heard / (time.monotonic() - started)
+            told = DistilProgress(run.step, frame, tag, vector, speed)
+            if reference is not None and is_checkpoint:
+                unheard = reference.losses(run.average)
+                told = replace(told, held_out_frame_loss=unheard[0], held_out_vector_loss=unheard[1])
+            run.report(told, progress)
+        if is_checkpoint:
             run.save()
     return output
+
+
+@torch.no_grad()
+def _examples(waveforms: Tensor, frames: Tensor, tags: Tensor, frontend: LogMel, judge: TiedLayers | None) -> Examples:
+    """What the student is to learn of waveforms (batch, samples), given the teacher's frames and probabilities."""
+    log_mel = frontend.of_batch(waveforms)
+    vectors = judge.audio(frames, _full(frames)) if judge is not None else None
+    return Examples(log_mel, _full(log_mel), frames, tags, vectors)
 
 
 class _Listening:
     """Scenes, and what the teacher answers to them."""
 
     def __init__(self, cache: AudioCache, config: DistilConfig, device: str) -> None:
-        self._config = config
+        self.config = config
+        self.device = device
         self._scenes = SceneBatches(cache, config.length_power, device)
         self._teacher = Teacher(config.teacher).to(device).eval()
 
     @property
     def widths(self) -> tuple[int, int]:
         """Width of the teacher's frames and number of its classes."""
-        frames, tags = self._answers(self._scenes.draw(1, self._samples(self._config.crops_s[0]), 0))
+        frames, tags = self.answers(self._scenes.draw(1, self.samples(self.config.crops_s[0]), 0))
         return frames.shape[2], tags.shape[1]
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """Waveforms (batch, samples), the teacher's frames (batch, t, width) and probabilities (batch, classes)."""
-        rng = np.random.default_rng((self._config.seed, step))
-        crop_s = float(rng.choice(self._config.crops_s))
-        count = max(1, round(self._config.batch_s / crop_s))
-        waveforms = self._scenes.draw(count, self._samples(crop_s), int(rng.integers(2**62)))
-        return waveforms, *self._answers(waveforms)
+        rng = np.random.default_rng((self.config.seed, step))
+        crop_s = float(rng.choice(self.config.crops_s))
+        count = max(1, round(self.config.batch_s / crop_s))
+        waveforms = self._scenes.draw(count, self.samples(crop_s), int(rng.integers(2**62)))
+        return waveforms, *self.answers(waveforms)
 
-    def _samples(self, crop_s: float) -> int:
+    def samples(self, crop_s: float) -> int:
+        """Of a scene of this length, a whole number for student and teacher."""
         rate = self._scenes.sample_rate_hz
-        step = grain(rate, self._config.teacher_rate_hz)
+        step = grain(rate, self.config.teacher_rate_hz)
         return max(1, round(crop_s * rate / step)) * step
 
-    def _answers(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
-        heard = resampled(waveforms, self._scenes.sample_rate_hz, self._config.teacher_rate_hz)
+    def answers(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
+        """The teacher's frames and probabilities for waveforms (batch, samples)."""
+        heard = resampled(waveforms, self._scenes.sample_rate_hz, self.config.teacher_rate_hz)
         frames, tags = self._teacher(normalised(heard))
         return frames, tags
+
+
+class _HeldOut:
+    """Sounds that are not learned from, as they are: the start of each, as long as the longest crop that it fills."""
+
+    def __init__(self, cache: AudioCache, listening: _Listening, frontend: LogMel, judge: TiedLayers | None) -> None:
+        lengths = sorted(listening.samples(crop_s) for crop_s in listening.config.crops_s)
+        starts: dict[int, list[Tensor]] = {length: [] for length in lengths}
+        for index in range(len(cache)):
+            sound = torch.from_numpy(cache.waveform(index))
+            length = max((each for each in lengths if each <= len(sound)), default=lengths[0])
+            starts[length].append(F.pad(sound[:length], (0, max(0, length - len(sound)))))
+        samples = listening.config.batch_s * cache.sample_rate_hz
+        self._batches = []
+        for length, sounds in starts.items():
+            at_once = max(1, round(samples / length))
+            for first in range(0, len(sounds), at_once):
+                waveforms = torch.stack(sounds[first : first + at_once]).to(listening.device)
+                self._batches.append(_examples(waveforms, *listening.answers(waveforms), frontend, judge))
+        self._count = len(cache)
+
+    @torch.no_grad()
+    def losses(self, student: Student) -> tuple[float, float | None]:
+        """Frame loss and, given tied layers, vector loss: means over the sounds."""
+        student.eval()
+        found = [[len(each.frames) * loss.item() for loss in student.losses(each)] for each in self._batches]
+        frames, _, vectors = (sum(column) / self._count for column in zip(*found, strict=True))
+        return frames, vectors if student.layers is not None else None
 
 
 def _full(rows: Tensor) -> Tensor:
@@ -221,7 +270,7 @@ class _Run:
             settings["weights of layers"] = weights_hash(_shared(student.layers))
         self._settings = json.dumps(settings, sort_keys=True)
 
-    def learn(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor, vectors: Tensor | None) -> Losses:
+    def learn(self, examples: Examples) -> Losses:
         """One step on a batch and what the teacher says of it; returns the losses.
 
         Raises:
@@ -232,7 +281,7 @@ class _Run:
         rate = config.learning_rate * _schedule(self.step, config)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["scale"]
-        losses = self.student.losses(log_mel, lengths, frames, tags, vectors)
+        losses = self.student.losses(examples)
         loss = losses.frames + config.tag_weight * losses.tags + config.vector_weight * losses.vectors
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -240,14 +289,15 @@ class _Run:
         if not math.isfinite(float(loss.detach() + steepness)):
             raise self._diverged()
         self.optimiser.step()
-        _update_average(self.average, self.student, min(config.ema_decay, (1 + self.step) / (10 + self.step)))
+        follow(self.average, self.student, config.ema_decay, self.step)
         self.step += 1
         return Losses(*(loss.detach() for loss in losses))
 
     def report(self, state: DistilProgress, progress: Callable[[DistilProgress], None] | None) -> None:
         """Write a line of the history; tell the caller."""
         with self._beside(".jsonl").open("a", encoding="utf-8") as history:
-            history.write(json.dumps({name: round(value, 5) for name, value in asdict(state).items()}) + "\n")
+            known = {name: round(value, 5) for name, value in asdict(state).items() if value is not None}
+            history.write(json.dumps(known) + "\n")
         if progress is not None:
             progress(state)
 
@@ -311,14 +361,3 @@ def _schedule(step: int, config: DistilConfig) -> float:
     warm = min(1.0, (step + 1) / max(1, config.warm_up_steps))
     left = (config.steps - step) / max(1.0, config.decay_fraction * config.steps)
     return warm * max(0.02, min(1.0, left))
-
-
-@torch.no_grad()
-def _update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
-    floating = [pair for pair in pairs if pair[0].is_floating_point()]
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    update([kept for kept, _ in floating], [new for _, new in floating], None)
-    for kept, new in pairs:
-        if not kept.is_floating_point():
-            kept.copy_(new)

@@ -13,7 +13,7 @@ from engine.encoders.cnn10 import Cnn
 from engine.encoders.text import TextEncoder
 from engine.training.config import TrainConfig
 from engine.training.crnn import Crnn
-from engine.training.rows import Indices, Rows
+from engine.training.rows import Indices, Rows, drawn
 
 AudioEncoder = Cnn | Crnn
 
@@ -73,7 +73,7 @@ def batches(config: TrainConfig, data: TrainSet, rng: np.random.Generator) -> It
         if config.balance:
             chances = data.weights[sounds] / data.weights[sounds].sum()
             sounds = rng.choice(sounds, size=len(sounds), p=chances)
-        captions = np.array([rng.choice(data.captions[int(index)]) for index in sounds])
+        captions = drawn(data.captions, sounds, rng)
     order = rng.permutation(len(sounds))
     for start in range(0, len(order), config.batch_size):
         part = order[start : start + config.batch_size]

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -30,6 +31,7 @@ from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
 from engine.training.crnn import Crnn
 from engine.training.decoding import load_mono
+from engine.training.rows import Rows
 
 Waveform = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -96,6 +98,31 @@ class View:
     def joined(cls, parts: Sequence[Ragged]) -> View:
         """All rows of each part, one part after the other."""
         return cls([(part, index) for part in parts for index in range(len(part))])
+
+
+class Held:
+    """The rows of a :class:`View` in the memory of a GPU, so that a batch costs no copy."""
+
+    def __init__(self, view: View, device: str) -> None:
+        self.lengths = view.lengths
+        self.width = view.width
+        values = np.concatenate([view.row(index) for index in range(len(view))])
+        self._values = torch.from_numpy(values).to(device)
+        self._starts = np.cumsum(self.lengths) - self.lengths
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Rows padded with zeros -> (batch, longest, width) float32 there, lengths (batch,) on the CPU."""
+        starts, lengths = torch.from_numpy(np.stack([self._starts[indices], self.lengths[indices]]))
+        device = self._values.device
+        at = torch.arange(int(lengths.max()), device=device)
+        valid = at < lengths.to(device)[:, None]
+        places = torch.where(valid, starts.to(device)[:, None] + at, 0)
+        return torch.where(valid[..., None], self._values[places].float(), 0.0), lengths
+
+
+def held(rows: Rows, device: str) -> Rows:
+    """The same rows in a device's memory, where they are features of a frozen encoder."""
+    return Held(rows, device) if isinstance(rows, View) else rows
 
 
 class Sounds(Protocol):
@@ -254,7 +281,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 def chunks(sounds: Sounds, sample_rate_hz: int) -> Iterator[list[Waveform]]:
     """All sounds in order, ``CHUNK`` at a time, decoded by threads (libsndfile and soxr release the GIL)."""
-    with ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for start in range(0, len(sounds), CHUNK):
             indices = range(start, min(start + CHUNK, len(sounds)))
             yield list(pool.map(lambda index: sounds.load(index, sample_rate_hz), indices))
@@ -279,28 +306,50 @@ def cached(
     notes: Mapping[str, object] | None = None,
 ) -> Ragged:
     """The features in ``folder``, computed first unless they are there; ``notes`` become JSON files beside them."""
-    if folder.exists():
-        return Ragged(folder)
+    if not folder.exists():
+        with appearing(folder) as partial:
+            for name, note in (notes or {}).items():
+                (partial / f"{name}.json").write_text(json.dumps(note), encoding="utf-8")
+            with written(partial) as add:
+                done = 0
+                for rows in compute():
+                    add(rows)
+                    done += len(rows)
+                    if progress is not None:
+                        progress(done, total)
+    return Ragged(folder)
+
+
+@contextmanager
+def appearing(folder: Path) -> Iterator[Path]:
+    """Gives a folder to fill, which takes its name when the block ends and is gone when it fails."""
     partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
     partial.mkdir(parents=True, exist_ok=True)
-    lengths: list[int] = []
-    width = 0
     try:
-        with (partial / "values.f16").open("wb") as out:
-            for rows in compute():
-                for row in rows:
-                    out.write(np.ascontiguousarray(row).tobytes())
-                    lengths.append(len(row))
-                    width = row.shape[1]
-                if progress is not None:
-                    progress(len(lengths), total)
-        for name, note in (notes or {}).items():
-            (partial / f"{name}.json").write_text(json.dumps(note), encoding="utf-8")
-        (partial / "index.json").write_text(json.dumps({"width": width, "lengths": lengths}), encoding="utf-8")
-        partial.rename(folder)
+        yield partial
+        if not folder.exists():  # another process may have been quicker
+            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Ragged(folder)
+
+
+@contextmanager
+def written(folder: Path) -> Iterator[Callable[[Sequence[NDArray[np.float16]]], None]]:
+    """Gives what adds rows (length, width) to a folder, which :class:`Ragged` reads once the block has ended."""
+    folder.mkdir(exist_ok=True)
+    lengths: list[int] = []
+    width = 0
+    with (folder / "values.f16").open("wb") as out:
+
+        def add(rows: Sequence[NDArray[np.float16]]) -> None:
+            nonlocal width
+            for row in rows:
+                out.write(np.ascontiguousarray(row).tobytes())
+                lengths.append(len(row))
+                width = row.shape[1]
+
+        yield add
+    (folder / "index.json").write_text(json.dumps({"width": width, "lengths": lengths}), encoding="utf-8")
 
 
 def file_key(path: Path) -> str:

@@ -71,13 +71,6 @@ class RetrievalModel(nn.Module):
         """Those of the encoders."""
         return [value for name, value in self.named_parameters() if not name.startswith("tied.")]
 
-    def follow(self, model: RetrievalModel, keep: float) -> None:
-        """Move the weights towards those of ``model``, by all but the share ``keep`` of the way."""
-        for kept, new in zip(self.parameters(), model.parameters(), strict=True):
-            kept.lerp_(new, 1.0 - keep)
-        for held, current in zip(self.buffers(), model.buffers(), strict=True):
-            held.copy_(current)
-
     def save(self, state: dict[str, Tensor], folder: Path) -> None:
         """Write these weights: ``tied.safetensors``; of trained encoders also ``audio.safetensors`` and ``text/``."""
         self.load_state_dict(state)

@@ -120,15 +120,14 @@ def merged(values: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def run_row(table: Table, row: Row, seed: int, cache: Path) -> dict[str, Any]:
+def run_row(table: Table, row: Row, seed: int, cache: Path, device: str = "cpu") -> dict[str, Any]:
     """Train a row with one seed: what :class:`Results` keeps, figures of the best epoch."""
     recipe = parse_config(Recipe, row.recipe, row.source)
     recipe = replace(recipe, train=replace(recipe.train, seed=seed))
-    data, validation = prepare(recipe, cache, lambda what, done, total: log.debug("%s %s/%s", what, done, total))
+    data, validation = prepare(recipe, cache, lambda *done: log.debug("%s %s/%s", *done), device)
     started = time.monotonic()
-    result = train(
-        recipe.train, data, validation, cache / "runs" / f"{row.key}-{seed}", lambda line: log.info("%s", line)
-    )
+    folder = cache / "runs" / f"{row.key}-{seed}"
+    result = train(recipe.train, data, validation, folder, lambda line: log.info("%s", line), device)
     best = result.history[result.epoch - 1]
     seconds = round(time.monotonic() - started)
     model = RetrievalModel(recipe.train, data).eval()
@@ -211,6 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=SEEDS, help="only these (default: 0 1 2)")
     parser.add_argument("--docs", type=Path, default=Path("docs"), help="folder of the page (%(default)s)")
     parser.add_argument("--page-only", action="store_true", help="write the page from the figures there are")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="threads to compute with (default: all)")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -224,7 +224,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in chosen.seeds:
                 for table in sorted(tables, key=lambda table: table.name == LAST):
                     if chosen.table in (None, table.name):
-                        _run_missing(table, seed, CACHE, results)
+                        _run_missing(table, seed, CACHE, results, chosen.device)
         page = chosen.docs / "paper-tables.md"
         content = fill(page.read_text(encoding="utf-8"), {each.name: as_markdown(each, results) for each in tables})
         page.write_text(content, encoding="utf-8", newline="\n")
@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"{error} {error.hint}")
 
 
-def _run_missing(table: Table, seed: int, cache: Path, results: Results) -> None:
+def _run_missing(table: Table, seed: int, cache: Path, results: Results, device: str) -> None:
     for row in table.rows:
         if seed not in [run["seed"] for run in results.of(row)]:
             recipe = parse_config(Recipe, row.recipe, row.source)
@@ -241,7 +241,7 @@ def _run_missing(table: Table, seed: int, cache: Path, results: Results) -> None
                 log.warning("%s: %s, seed %s: not run: %s is missing", table.name, row.name, seed, missing[0])
                 continue
             log.info("%s: %s, seed %s", table.name, row.name, seed)
-            results.add(run_row(table, row, seed, cache))
+            results.add(run_row(table, row, seed, cache, device))
 
 
 if __name__ == "__main__":

@@ -290,12 +290,11 @@ class _Builder:
         if known is None:
             return [], None
         labels = [line.strip() for line in known.labels.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return labels, np.concatenate([self._heard(known, each).logits for each in sounds])
+
+    def _heard(self, known: TeacherConfig, sounds: features.Sounds) -> teacher.Heard:
         report = self._progress("teacher")
-        parts = [
-            teacher.tag_logits(each, known.model, known.sample_rate_hz, self.cache, report, self.device)
-            for each in sounds
-        ]
-        return labels, np.concatenate(parts)
+        return teacher.heard(sounds, known.model, known.sample_rate_hz, self.cache, report, self.device)
 
     def _states(self, book: CaptionBook) -> Rows:
         if "text" in self.recipe.encoders.trainable:
@@ -306,11 +305,7 @@ class _Builder:
         front, audio, report = self.frontend, self.audio, self._progress("audio frames")
         if front is None or audio is None:
             known = _given_teacher(self.recipe)
-            parts = [
-                teacher.frames(each, known.model, known.sample_rate_hz, self.cache, report, self.device)
-                for each in sounds
-            ]
-            return features.View.joined(parts)
+            return features.View.joined([self._heard(known, each).frames for each in sounds])
         if "audio" in self.recipe.encoders.trainable:
             shortest = audio.config.time_stride
             return features.View.joined(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -13,7 +14,10 @@ Indices = NDArray[np.int64]
 
 
 class Rows(Protocol):
-    """Rows of differing lengths; ``engine.training.features.View`` is one."""
+    """Rows of differing lengths; ``engine.training.features.View`` is one.
+
+    Lengths stay on the CPU wherever the rows are: to ask a GPU for them would be to wait for it.
+    """
 
     @property
     def lengths(self) -> Indices: ...
@@ -25,23 +29,31 @@ class Rows(Protocol):
         """Rows padded with zeros (batch, longest, width), lengths (batch,)."""
 
 
+def drawn(lists: Sequence[Indices], which: Indices, rng: np.random.Generator) -> Indices:
+    """One of the numbers in list ``which[i]``, at random, for each i."""
+    chances = zip(which.tolist(), rng.random(len(which)).tolist(), strict=True)
+    return np.array([lists[index][int(chance * len(lists[index]))] for index, chance in chances], dtype=np.int64)
+
+
 def concatenate(rows: Tensor, lengths: Tensor, second: Indices) -> tuple[Tensor, Tensor]:
     """Row ``second[i]`` of the batch put after row i where ``second[i]`` is not negative."""
     followers = torch.from_numpy(second)
     added = torch.where(followers >= 0, lengths[followers.clamp_min(0)], 0)
-    result = rows.new_zeros(len(rows), int((lengths + added).max()), rows.shape[2])
-    result[:, : rows.shape[1]] = rows
-    for index in followers.ge(0).nonzero().flatten().tolist():
-        start, count = int(lengths[index]), int(added[index])
-        result[index, start : start + count] = rows[followers[index], :count]
-    return result, lengths + added
+    total = lengths + added
+    at = torch.arange(int(total.max()))
+    first = at < lengths[:, None]
+    row = torch.where(first, torch.arange(len(rows))[:, None], followers.clamp_min(0)[:, None])
+    column = torch.where(first, at, at - lengths[:, None])
+    valid = at < total[:, None]
+    row, column, valid = (each.to(rows.device) for each in (row, torch.where(valid, column, 0), valid))
+    return torch.where(valid[..., None], rows[row, column], 0), total
 
 
 def crop(rows: Tensor, lengths: Tensor, most: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """A random run of at most ``most`` positions of each row."""
     starts = torch.from_numpy(np.floor(rng.random(len(rows)) * (np.maximum(lengths.numpy() - most, 0) + 1)).astype(int))
     positions = (starts[:, None] + torch.arange(most)).clamp_max(rows.shape[1] - 1)
-    return rows.gather(1, positions[..., None].expand(-1, -1, rows.shape[2])), lengths.clamp_max(most)
+    return _picked(rows, positions), lengths.clamp_max(most)
 
 
 def drop_tokens(states: Tensor, lengths: Tensor, chance: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
@@ -52,4 +64,9 @@ def drop_tokens(states: Tensor, lengths: Tensor, chance: float, rng: np.random.G
     kept &= torch.arange(states.shape[1]) < lengths[:, None]
     kept[:, 0] = True
     order = (~kept).to(torch.uint8).argsort(dim=1, stable=True)
-    return states.gather(1, order[..., None].expand(-1, -1, states.shape[2])), kept.sum(dim=1)
+    return _picked(states, order), kept.sum(dim=1)
+
+
+def _picked(rows: Tensor, positions: Tensor) -> Tensor:
+    """Positions (batch, picked), known on the CPU, of rows (batch, time, width) wherever they are."""
+    return rows.gather(1, positions.to(rows.device)[..., None].expand(-1, -1, rows.shape[2]))

@@ -1,7 +1,8 @@
 """Endless random scenes for distillation, made in batches on whatever device learns from them.
 
-A scene is one to three sounds at random places, speeds and levels, half the time coloured by a random equaliser and
-band limit and some of these by a synthetic reverb, sometimes under noise.
+A scene is one to three sounds at random places, speeds and levels, some of them backwards, half the time coloured by a
+random equaliser and band limit and some of these by a synthetic reverb, sometimes under noise. The teacher hears the
+very same scene, so it need not sound like anything in the world: what counts is that scenes differ.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from torch import Tensor
 
 from engine.training.audio_cache import AudioCache
 
-SPEEDS = (0.8, 1.25)
-MORE_CHANCES = (0.45, 0.2)
+SPEEDS = (0.6, 1.7)
+BACKWARDS_CHANCE = 0.1
+MORE_CHANCES = (0.55, 0.25)
 """That a second sound is added, and a third."""
 LEVELS_DB = (-18.0, 6.0)
 """Of a further sound, against what is there already."""
@@ -96,8 +98,10 @@ class _Drawing:
     def _placed(self, count: int, samples: int) -> Tensor:
         """Random sounds (count, samples): crops of longer ones; shorter ones at a random time, half of them again."""
         numbers = self._sounds.numbers(self._uniform(count).double())
-        speed = torch.where(self._uniform(count) < 0.5, 1.0, self._uniform(count, *SPEEDS)).double()
-        heard = self._sounds.length(numbers) / speed
+        octaves = self._uniform(count, *map(math.log2, SPEEDS))
+        speed = torch.where(self._uniform(count) < 0.5, 1.0, octaves.exp2()).double()
+        length = self._sounds.length(numbers)
+        heard = length / speed
         room = samples - heard
         where = self._uniform(count)
         delay = (room * where).round()  # below 0: so much is cut away
@@ -105,7 +109,9 @@ class _Drawing:
         period = torch.where((self._uniform(count) < 0.5) & (room > 0), period.round(), math.inf)
         at = torch.arange(samples, device=delay.device) - delay[:, None]
         at = torch.where((at >= 0) & period.isfinite()[:, None], at % period[:, None], at)
-        return self._sounds.sounds(numbers, at * speed[:, None])
+        positions = at * speed[:, None]
+        backwards = self._uniform(count)[:, None] < BACKWARDS_CHANCE
+        return self._sounds.sounds(numbers, torch.where(backwards, (length - 1)[:, None] - positions, positions))
 
     def _coloured(self, sounds: Tensor) -> Tensor:
         """Through a smooth random equaliser, some through a band limit, half through a decaying reverb."""

@@ -22,6 +22,24 @@ class Losses(NamedTuple):
     vectors: Tensor
 
 
+class Examples(NamedTuple):
+    """A batch, and what the teacher says of it.
+
+    Attributes:
+        log_mel: (batch, time, n_mels).
+        lengths: Valid frames of each row, (batch,).
+        frames: The teacher's, (batch, t, teacher_width).
+        tags: The teacher's probabilities, (batch, classes).
+        vectors: Those of the tied layers on the teacher's frames, (batch, dim), where there are such layers.
+    """
+
+    log_mel: Tensor
+    lengths: Tensor
+    frames: Tensor
+    tags: Tensor
+    vectors: Tensor | None
+
+
 class Student(nn.Module):
     """A CNN and its heads: frames and tags like the teacher's and, given tied layers, the teacher's vectors.
 
@@ -68,16 +86,9 @@ class Student(nn.Module):
         blocks: list[nn.Module] = list(self.cnn.blocks[: self._frozen_blocks])
         return [self.cnn.bn0, *blocks] if blocks and self.cnn.config.input_norm else blocks
 
-    def losses(self, log_mel: Tensor, lengths: Tensor, frames: Tensor, tags: Tensor, vectors: Tensor | None) -> Losses:
-        """How far the student is from a teacher on a batch.
-
-        Args:
-            log_mel: (batch, time, n_mels).
-            lengths: Valid frames of each row, (batch,).
-            frames: The teacher's, (batch, t, teacher_width).
-            tags: The teacher's probabilities, (batch, classes).
-            vectors: Those of the tied layers on the teacher's frames, (batch, dim); only with ``layers``.
-        """
+    def losses(self, examples: Examples) -> Losses:
+        """How far the student is from the teacher on a batch."""
+        log_mel, lengths, frames, tags, vectors = examples
         with reduced(log_mel.device):
             found, valid = self.cnn(log_mel, lengths)
         aligned = F.adaptive_avg_pool1d(found.transpose(1, 2), frames.shape[1]).transpose(1, 2)

@@ -7,7 +7,11 @@ A teacher takes peak-normalised ``waveform`` (batch, samples) of at least half a
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +27,11 @@ from engine.training.scene_batches import normalised
 
 _SURE = 1e-7
 """Probabilities are kept so far from 0 and 1, so that logits stay finite."""
+
+
+def precise() -> AbstractContextManager[None]:
+    """CUDA's convolutions in full precision: a teacher's front end is one."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
 
 
 class Teacher(nn.Module):
@@ -44,20 +53,28 @@ class Teacher(nn.Module):
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
         """Peak-normalised waveforms (batch, samples) -> frames (batch, t, width), probabilities (batch, classes)."""
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # its front end is a convolution
+        with precise():
             answers = dict(zip(self.graph.outputs, self.graph(waveforms), strict=True))
         return answers["frames"], answers["probabilities"]
 
 
-def tag_logits(
+@dataclass(frozen=True)
+class Heard:
+    """What a teacher makes of sounds: ``frames``, rows of shape (t, width), and ``logits`` (sounds, classes)."""
+
+    frames: Ragged
+    logits: NDArray[np.float32]
+
+
+def heard(
     sounds: Sounds,
     teacher: Path,
     sample_rate_hz: int,
     cache: Path,
     progress: Progress | None = None,
     device: str = "cpu",
-) -> NDArray[np.float32]:
-    """A teacher's logits for each sound, of shape (sounds, classes).
+) -> Heard:
+    """What a teacher makes of each sound.
 
     Args:
         sounds: The sounds.
@@ -67,47 +84,48 @@ def tag_logits(
         progress: Called with (done, total).
         device: Where the teacher runs.
     """
-
-    def compute() -> Iterator[list[NDArray[np.float16]]]:
-        for answers in _answers(sounds, teacher, sample_rate_hz, 1, device):
-            chances = [np.clip(answer, _SURE, 1.0 - _SURE) for answer in answers]
-            yield [np.log(chance / (1.0 - chance)).astype(np.float16) for chance in chances]
-
-    folder = cache / f"tags-{features.key_of('tags', digest(teacher), sample_rate_hz, sounds.identity)}"
-    tags = features.cached(folder, len(sounds), compute, progress)
-    return np.concatenate([tags.row(index) for index in range(len(tags))]).astype(np.float32)
-
-
-def frames(
-    sounds: Sounds,
-    teacher: Path,
-    sample_rate_hz: int,
-    cache: Path,
-    progress: Progress | None = None,
-    device: str = "cpu",
-) -> Ragged:
-    """A teacher's frames for each sound: rows of shape (t, width). Arguments as of :func:`tag_logits`."""
-
-    def compute() -> Iterator[list[NDArray[np.float16]]]:
-        for answers in _answers(sounds, teacher, sample_rate_hz, 0, device):
-            yield [answer[0].astype(np.float16) for answer in answers]
-
-    folder = cache / f"frames-{features.key_of('teacher', digest(teacher), sample_rate_hz, sounds.identity)}"
-    return features.cached(folder, len(sounds), compute, progress)
+    folder = cache / f"heard-{features.key_of(digest(teacher), sample_rate_hz, sounds.identity)}"
+    if not folder.exists():
+        with (
+            features.appearing(folder) as partial,
+            features.written(partial / "frames") as add_frames,
+            features.written(partial / "logits") as add_logits,
+        ):
+            for done, (frames, chances) in enumerate(_answers(sounds, teacher, sample_rate_hz, device), 1):
+                chances = np.clip(chances, _SURE, 1.0 - _SURE)
+                add_frames([frames[0].astype(np.float16)])
+                add_logits([np.log(chances / (1.0 - chances)).astype(np.float16)])
+                if progress is not None and (done % features.CHUNK == 0 or done == len(sounds)):
+                    progress(done, len(sounds))
+    logits = Ragged(folder / "logits")
+    rows = np.concatenate([logits.row(index) for index in range(len(logits))])
+    return Heard(Ragged(folder / "frames"), rows.astype(np.float32))
 
 
 def _answers(
-    sounds: Sounds, model: Path, sample_rate_hz: int, wanted: int, device: str
-) -> Iterator[list[NDArray[np.float32]]]:
-    """The teacher's frames (0) or probabilities (1) for each sound, by its chunks."""
-    teacher = Teacher(model).to(device)
-    for chunk in features.chunks(sounds, sample_rate_hz):
-        answers = []
-        for sound in chunk:
-            heard = np.pad(sound, (0, max(0, sample_rate_hz // 2 - len(sound))))
-            answer = teacher(normalised(torch.from_numpy(heard[None]).to(device)))[wanted]
-            answers.append(answer.cpu().numpy())
-        yield answers
+    sounds: Sounds, model: Path, sample_rate_hz: int, device: str
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """The teacher's frames (1, t, width) and probabilities (1, classes) for each sound, in order.
+
+    Each thread takes a whole sound: a teacher's many small operators do not share one well.
+    """
+    teacher = Teacher(model).to(device).eval()
+
+    def answer(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        sound = sounds.load(index, sample_rate_hz)
+        padded = np.pad(sound, (0, max(0, sample_rate_hz // 2 - len(sound))))
+        frames, chances = teacher(normalised(torch.from_numpy(padded[None]).to(device)))
+        return frames.cpu().numpy(), chances.cpu().numpy()
+
+    threads = torch.get_num_threads()
+    try:
+        with (
+            precise(),  # threads that went in and out of it would see each other's
+            ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
+        ):
+            yield from pool.map(answer, range(len(sounds)))
+    finally:
+        torch.set_num_threads(threads)  # what a thread sets is the default of those that come after it
 
 
 def digest(teacher: Path) -> str:

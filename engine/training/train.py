@@ -7,7 +7,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,11 @@ from engine.errors import KnownError
 from engine.training.checkpoints import resumable
 from engine.training.config import TrainConfig
 from engine.training.examples import Batch, TrainSet, batches, batches_per_epoch
+from engine.training.features import held
 from engine.training.metrics import RetrievalMetrics
 from engine.training.model import RetrievalModel
 from engine.training.objective import Objective
+from engine.training.running_mean import follow
 from engine.training.validation import EvalSet, evaluate_sets
 from engine.whole_files import whole
 
@@ -81,6 +83,8 @@ class Trainer:
     ) -> None:
         _check(config, data, validation)
         torch.manual_seed(config.seed)
+        if torch.device(device).type != "cpu":
+            data = replace(data, frames=held(data.frames, device), states=held(data.states, device))
         self.config = config
         self.data = data
         self.validation = validation
@@ -115,12 +119,10 @@ class Trainer:
         rng = np.random.default_rng((self.config.seed, self.done_epochs))
         torch.manual_seed(int(rng.integers(2**31)))
         self.model.train()
-        totals: dict[str, float] = {}
-        count = 0
+        losses: dict[str, list[Tensor]] = {}
         for batch in batches(self.config, self.data, rng):
             for name, value in self._step(batch, rng).items():
-                totals[name] = totals.get(name, 0.0) + value
-            count += 1
+                losses.setdefault(name, []).append(value)
         self.done_epochs += 1
         metrics = evaluate_sets(self.average, self.validation)
         score = self._score(metrics)
@@ -132,7 +134,7 @@ class Trainer:
             "epoch": self.done_epochs,
             "learning_rate": self.optimiser.param_groups[0]["lr"],
             "temperature": round(math.exp(self.objective.log_temperature.item()), 5),
-            **{f"loss_{name}": round(value / count, 5) for name, value in totals.items()},
+            **{f"loss_{name}": round(torch.stack(each).mean().item(), 5) for name, each in losses.items()},
             **{name: {k: round(v, 5) for k, v in found.as_dict().items()} for name, found in metrics.items()},
         }
         self.result.history.append(line)
@@ -190,18 +192,17 @@ class Trainer:
         with whole(folder / "history.jsonl") as partial:
             partial.write_text(lines, encoding="utf-8")
 
-    def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, float]:
+    def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
         if self.config.schedule == "cosine":
             self._anneal(batches_per_epoch(self.config, self.data))
         found = self.objective(self.model, batch, rng)
         self.optimiser.zero_grad(set_to_none=True)
         torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        self.steps += 1
         self.objective.clamp()
-        with torch.no_grad():
-            self.average.follow(self.model, min(self.config.average, (1 + self.steps) / (10 + self.steps)))
-        return {name: value.item() for name, value in found.items()}
+        follow(self.average, self.model, self.config.average, self.steps)
+        self.steps += 1
+        return {name: value.detach() for name, value in found.items()}
 
     def _score(self, metrics: Mapping[str, RetrievalMetrics]) -> float:
         """What decides which epoch is the best."""

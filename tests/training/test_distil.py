@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 import torch
 from safetensors.torch import load_file
@@ -19,10 +21,12 @@ from engine.encoders.frontend import AISFX, LogMel
 from engine.encoders.precision import reduced
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
 from engine.errors import KnownError
+from engine.training import distil as distilling
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import converted
 from engine.training.distil import DistilConfig, DistilProgress, _Listening, _Run, _schedule, distil
-from engine.training.student import Student
+from engine.training.scene_batches import normalised, resampled
+from engine.training.student import Examples, Student
 from engine.training.teacher import Teacher
 from tests.training import teacher
 from tests.training.tiny import TINY_CNN, tiny_cnn, tone
@@ -37,7 +41,6 @@ CONFIG = DistilConfig(
     frozen_norm_steps=2,
     checkpoint_every=2,
 )
-Examples = tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +57,16 @@ def cache(tmp_path: Path) -> AudioCache:
     for index in range(3):
         tone(tmp_path / f"{index}.wav", 300 * (index + 1), 0.5)
     return AudioCache.build(tmp_path / "cache", [tmp_path / f"{index}.wav" for index in range(3)], 44_100)
+
+
+@pytest.fixture
+def held_out(tmp_path: Path) -> AudioCache:
+    """Longer than the longest crop of ``crops_s``, shorter than the shortest, and twice in between."""
+    rng = np.random.default_rng(0)
+    for index, seconds in enumerate((1.3, 0.2, 0.6, 0.5)):
+        swelling = rng.uniform(-1.0, 1.0, round(seconds * 44_100)) * np.linspace(0.1, 1.0, round(seconds * 44_100))
+        soundfile.write(tmp_path / f"held out {index}.wav", swelling, 44_100)
+    return AudioCache.build(tmp_path / "held out", [tmp_path / f"held out {index}.wav" for index in range(4)], 44_100)
 
 
 @pytest.fixture
@@ -74,11 +87,11 @@ def _layers() -> TiedLayers:
 
 
 def _examples(seed: int) -> Examples:
-    """Log-mel frames and their number, and a teacher's frames and probabilities, without vectors."""
+    """Random ones without vectors."""
     drawn = torch.Generator().manual_seed(seed)
     log_mel = torch.rand(2, 32, 96, generator=drawn)
     frames = torch.randn(2, 2, teacher.WIDTH, generator=drawn)
-    return log_mel, torch.tensor([32, 32]), frames, torch.rand(2, teacher.CLASSES, generator=drawn), None
+    return Examples(log_mel, torch.tensor([32, 32]), frames, torch.rand(2, teacher.CLASSES, generator=drawn), None)
 
 
 def _weights(module: nn.Module) -> dict[str, Tensor]:
@@ -101,14 +114,13 @@ def _answer(run: _Run, logit: float) -> None:
 def test_the_losses_by_hand(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=3.0))
     _answer(run, 2.0)
-    log_mel, lengths, *_ = _examples(0)
     wanted = torch.zeros(2, 2, teacher.WIDTH)
     wanted[0, 0, 0] = 7.0  # cosine 1, however long
     wanted[0, 1, 1] = 1.0  # 0
     wanted[1, 0, 0] = -1.0  # -1
     wanted[1, 1, :2] = torch.tensor([3.0, 4.0])  # 0.6
     tags = torch.full((2, teacher.CLASSES), 0.25)
-    frame_loss, tag_loss, vector_loss = run.learn(log_mel, lengths, wanted, tags, None)
+    frame_loss, tag_loss, vector_loss = run.learn(_examples(0)._replace(frames=wanted, tags=tags))
     assert float(vector_loss) == 0.0
     assert float(frame_loss) == pytest.approx(1 - (1 + 0 - 1 + 0.6) / 4)
     chance = 1 / (1 + np.exp(-2.0))
@@ -126,9 +138,8 @@ def test_the_tags_count_by_their_weight(tmp_path: Path) -> None:
     for weight in (0.0, 0.05, 0.1):
         run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, tag_weight=weight))
         _answer(run, 0.0)
-        log_mel, lengths, *_ = _examples(0)
         frames = torch.eye(teacher.WIDTH)[0].expand(2, 2, -1)  # as the student answers: nothing left to learn
-        run.learn(log_mel, lengths, frames, torch.ones(2, teacher.CLASSES), None)
+        run.learn(_examples(0)._replace(frames=frames, tags=torch.ones(2, teacher.CLASSES)))
         slope = run.student.to_tags.bias.grad
         assert slope is not None
         slopes.append(float(slope.sum()))
@@ -145,9 +156,8 @@ def test_the_vectors_count_by_their_weight(tmp_path: Path) -> None:
         assert run.student.layers is not None
         with torch.no_grad():
             run.student.layers.audio_projection.weight.fill_(0.1)
-        log_mel, lengths, _, tags, _ = _examples(0)
         frames = torch.eye(teacher.WIDTH)[0].expand(2, 2, -1)  # as the student answers: nothing left to learn
-        run.learn(log_mel, lengths, frames, tags, torch.eye(8)[:2])
+        run.learn(_examples(0)._replace(frames=frames, vectors=torch.eye(8)[:2]))
         slope = run.student.layers.audio_projection.bias.grad
         assert slope is not None
         slopes.append(float(slope.norm()))
@@ -157,14 +167,14 @@ def test_the_vectors_count_by_their_weight(tmp_path: Path) -> None:
 
 def test_the_students_frames_are_averaged_to_the_teachers() -> None:
     student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES).eval()
-    log_mel, lengths, *_ = _examples(0)
+    examples = _examples(0)
     with torch.no_grad():
         with reduced("cpu"):
-            frames, _ = student.cnn(log_mel, lengths)
+            frames, _ = student.cnn(examples.log_mel, examples.lengths)
         assert frames.shape[1] == 4
         pairs = torch.stack([(frames[:, 0] + frames[:, 1]) / 2, (frames[:, 2] + frames[:, 3]) / 2], dim=1)
         chances = torch.sigmoid(student.to_tags(frames.mean(dim=1)))
-        found = student.losses(log_mel, lengths, 5.0 * student.to_frames(pairs), chances, None)
+        found = student.losses(examples._replace(frames=5.0 * student.to_frames(pairs), tags=chances))
         assert float(found.frames) == pytest.approx(0.0, abs=1e-6)
         entropy = -(chances * chances.log() + (1 - chances) * (1 - chances).log()).mean()
         assert float(found.tags) == pytest.approx(float(entropy))
@@ -175,13 +185,13 @@ def test_the_vector_is_that_of_the_same_layers_behind_the_students_own_projectio
     run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, vector_weight=3.0), layers=layers)
     kept = run.student.layers
     assert kept is not None
-    log_mel, lengths, frames, tags, _ = _examples(0)
     wanted = torch.nn.functional.normalize(torch.randn(2, 8), dim=-1)
+    examples = _examples(0)._replace(vectors=wanted)
     with torch.no_grad(), reduced("cpu"):
-        heard, valid = run.student.learning(norms=False).cnn(log_mel, lengths)
+        heard, valid = run.student.learning(norms=False).cnn(examples.log_mel, examples.lengths)
     with torch.no_grad():
         expected = 1.0 - (kept.audio(heard, valid) * wanted).sum(dim=-1).mean()
-    losses = run.learn(log_mel, lengths, frames, tags, wanted)
+    losses = run.learn(examples)
     assert float(losses.vectors) == pytest.approx(float(expected), abs=1e-5)
     before, after = layers.state_dict(), kept.state_dict()
     moved = {name for name in before if before[name].shape != after[name].shape or not before[name].equal(after[name])}
@@ -209,7 +219,7 @@ def _first_vector_loss(cache: AudioCache, config: DistilConfig) -> float:
     log_mel, lengths = LogMel(AISFX)(list(waveforms.numpy()))
     with torch.no_grad():
         vectors = layers.audio(frames, torch.full((len(frames),), frames.shape[1]))
-        return float(student.losses(log_mel, lengths, frames, tags, vectors).vectors)
+        return float(student.losses(Examples(log_mel, lengths, frames, tags, vectors)).vectors)
 
 
 @pytest.mark.parametrize("frozen", [0, 1])
@@ -219,7 +229,7 @@ def test_a_norm_of_the_input_is_frozen_like_the_first_block(tmp_path: Path, froz
     run = _Run(student, CONFIG, tmp_path / "cnn.safetensors", "cpu")
     means = [_weights(student.cnn.bn0)["running_mean"]]
     for step in range(CONFIG.frozen_norm_steps + 1):
-        run.learn(*_examples(step))
+        run.learn(_examples(step))
         means.append(_weights(student.cnn.bn0)["running_mean"])
     assert all(torch.equal(mean, means[0]) for mean in means[:-1])
     assert torch.equal(means[-1], means[0]) == (frozen == 1)
@@ -230,7 +240,7 @@ def test_frozen_blocks_stay_as_they_are(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, frozen_blocks=2))
     before = _weights(run.student.cnn)
     for step in range(CONFIG.frozen_norm_steps + 2):
-        run.learn(*_examples(step))
+        run.learn(_examples(step))
     after = _weights(run.student.cnn)
     moved = {name.partition(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert moved == {"conv_block3", "conv_block4"}
@@ -242,10 +252,10 @@ def test_batch_norms_keep_to_what_they_know_at_first(tmp_path: Path) -> None:
     known = [_weights(norm)["running_mean"] for norm in norms]
     scales = [_weights(norm)["weight"] for norm in norms]
     for step in range(CONFIG.frozen_norm_steps):
-        run.learn(*_examples(step))
+        run.learn(_examples(step))
         assert all(torch.equal(_weights(norm)["running_mean"], mean) for norm, mean in zip(norms, known, strict=True))
     assert not any(torch.equal(norm.weight, scale) for norm, scale in zip(norms, scales, strict=True))
-    run.learn(*_examples(9))
+    run.learn(_examples(9))
     assert not any(torch.equal(_weights(norm)["running_mean"], mean) for norm, mean in zip(norms, known, strict=True))
 
 
@@ -265,19 +275,17 @@ def test_a_run_without_warm_up_or_with_nothing_but_decay() -> None:
 
 def test_the_heads_learn_four_times_as_fast(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, learning_rate=0.01, warm_up_steps=4))
-    run.learn(*_examples(0))
+    run.learn(_examples(0))
     assert [group["lr"] for group in run.optimiser.param_groups] == pytest.approx([0.0025, 0.01])
 
 
-def test_the_running_mean_begins_fast_and_ends_slow(tmp_path: Path) -> None:
+def test_each_step_moves_the_running_mean(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", replace(CONFIG, ema_decay=0.15))
     expected = run.student.to_tags.weight.detach().clone()
     for step, decay in enumerate([1 / 10, 0.15, 0.15]):  # 2/11 and 3/12 are more than ema_decay
-        run.learn(*_examples(step))
+        run.learn(_examples(step))
         expected = decay * expected + (1 - decay) * run.student.to_tags.weight.detach()
         torch.testing.assert_close(run.average.to_tags.weight.detach(), expected)
-    counters = {name: value for name, value in _weights(run.average).items() if name.endswith("num_batches_tracked")}
-    assert {int(value) for value in counters.values()} == {3 - CONFIG.frozen_norm_steps}
 
 
 @pytest.mark.parametrize("layers", [None, _layers()], ids=["frames", "vectors"])
@@ -285,30 +293,29 @@ def test_going_on_takes_up_everything_that_a_step_depends_on(tmp_path: Path, lay
     """On the same examples a stopped run ends with the weights of one that was never stopped."""
 
     def examples(step: int) -> Examples:
-        log_mel, lengths, frames, tags, _ = _examples(step)
         vectors = torch.randn(2, 8, generator=torch.Generator().manual_seed(step))
-        return log_mel, lengths, frames, tags, nn.functional.normalize(vectors, dim=-1)
+        return _examples(step)._replace(vectors=nn.functional.normalize(vectors, dim=-1))
 
     whole = _run(tmp_path / "whole.safetensors", layers=layers)
     first = _run(tmp_path / "cnn.safetensors", layers=layers)
     first.student.load_state_dict(whole.student.state_dict())
     first.average.load_state_dict(whole.average.state_dict())
     for step in range(4):
-        whole.learn(*examples(step))
+        whole.learn(examples(step))
     for step in range(3):
-        first.learn(*examples(step))
+        first.learn(examples(step))
     first.save()
     second = _run(tmp_path / "cnn.safetensors", seed=5, layers=layers)
     second.resume()
     assert second.step == 3
-    second.learn(*examples(3))
+    second.learn(examples(3))
     assert _same(_weights(second.student), _weights(whole.student))
     assert _same(_weights(second.average), _weights(whole.average))
 
 
 def test_a_run_does_not_go_on_under_other_layers(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", layers=_layers())
-    run.learn(*_examples(0))
+    run.learn(_examples(0))
     run.save()
     other = _layers()
     with torch.no_grad():
@@ -423,6 +430,59 @@ def test_the_weights_left_are_the_running_mean(cache: AudioCache, config: Distil
     assert not torch.equal(average["conv_block1.conv1.weight"], state["student"]["cnn.conv_block1.conv1.weight"])
 
 
+def test_held_out_losses_are_means_over_the_starts_of_the_sounds(
+    cache: AudioCache, held_out: AudioCache, config: DistilConfig, tmp_path: Path
+) -> None:
+    """Of 0.8 s of the first sound and 0.4 s of the others, one of which is silent at its end."""
+    config, output = replace(config, crops_s=(0.8, 0.4), steps=2), tmp_path / "cnn.safetensors"
+    told: list[DistilProgress] = []
+    cnn = tiny_cnn().train()  # as a new one is
+    distil(LogMel(AISFX), cnn, cache, config, output, _layers(), progress=told.append, held_out=held_out)
+    student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES, _layers()).eval()
+    student.load_state_dict(torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True)["average"])
+    found = []
+    for index, samples in enumerate([35_280, 17_640, 17_640, 17_640]):
+        sound = held_out.waveform(index)[:samples]
+        sound = np.pad(sound, (0, samples - len(sound)))
+        heard = normalised(resampled(torch.from_numpy(sound[None]), 44_100, config.teacher_rate_hz))
+        frames, tags = map(torch.from_numpy, teacher.answers(config.teacher, heard.numpy()))
+        log_mel, lengths = LogMel(AISFX)([sound])
+        with torch.no_grad():
+            vectors = _layers().audio(frames, torch.tensor([frames.shape[1]]))
+            found.append(student.losses(Examples(log_mel, lengths, frames, tags, vectors)))
+    (last,) = told
+    assert last.held_out_frame_loss == pytest.approx(np.mean([each.frames for each in found]), rel=2e-3)
+    assert last.held_out_vector_loss == pytest.approx(np.mean([each.vectors for each in found]), rel=2e-3)
+
+
+def test_held_out_losses_are_told_at_checkpoints_and_of_vectors_only_where_there_are_layers(
+    cache: AudioCache, held_out: AudioCache, config: DistilConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distilling, "REPORT_EVERY", 3)
+    told: list[DistilProgress] = []
+    config, output = replace(config, steps=5), tmp_path / "cnn.safetensors"
+    distil(LogMel(AISFX), tiny_cnn(), cache, config, output, progress=told.append, held_out=held_out)
+    assert [each.step for each in told] == [2, 3, 4, 5]
+    assert [each.step for each in told if each.held_out_frame_loss is not None] == [2, 4, 5]
+    assert {each.held_out_vector_loss for each in told} == {None}
+    history = [json.loads(line) for line in output.with_suffix(".jsonl").read_text().splitlines()]
+    assert [line["step"] for line in history] == [2, 3, 4, 5]
+    for line, each in zip(history, told, strict=True):
+        assert line.get("held_out_frame_loss") == pytest.approx(each.held_out_frame_loss, abs=1e-5)
+        assert "held_out_vector_loss" not in line
+
+
+def test_measuring_changes_nothing_of_what_is_learned(
+    cache: AudioCache, held_out: AudioCache, config: DistilConfig, tmp_path: Path
+) -> None:
+    states = []
+    for name, measured in (("without", None), ("with", held_out)):
+        output = tmp_path / f"{name}.safetensors"
+        distil(LogMel(AISFX), tiny_cnn().train(), cache, config, output, _layers(), held_out=measured)
+        states.append(torch.load(output.with_suffix(".checkpoint.pt"), weights_only=True))
+    assert all(_same(states[0][part], states[1][part]) for part in ("student", "average"))
+
+
 @pytest.mark.parametrize("last_step", [3, 4])
 def test_a_diverged_run_leaves_its_last_checkpoint_to_start_from(
     cache: AudioCache, config: DistilConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last_step: int
@@ -460,5 +520,5 @@ def test_a_gradient_that_is_no_number_changes_no_weight(tmp_path: Path, monkeypa
     run.student.to_tags.weight.register_hook(lambda slope: slope * torch.inf)  # type: ignore[no-untyped-call]
     before = [value.clone() for value in run.student.parameters()]
     with pytest.raises(KnownError, match="step 1"):
-        run.learn(*_examples(0))
+        run.learn(_examples(0))
     assert all(torch.equal(one, two) for one, two in zip(run.student.parameters(), before, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,16 @@ from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
 from engine.training import features
 from tests.training.tiny import text_folder, tiny_cnn, tone
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here"))]
+
+
+def _ragged(folder: Path, lengths: Sequence[int]) -> features.Ragged:
+    """Random rows of width 3."""
+    rng = np.random.default_rng(len(lengths))
+    with features.written(folder) as add:
+        add([rng.standard_normal((length, 3)).astype(np.float16) for length in lengths])
+    return features.Ragged(folder)
 
 
 @pytest.fixture
@@ -117,3 +128,52 @@ def test_token_numbers_are_those_of_the_encoder(tmp_path: Path) -> None:
         states = encoder.states(batch.squeeze(2), lengths)
     torch.testing.assert_close(states[0, :3], wanted[0, :3])
     torch.testing.assert_close(states[1], wanted[1])
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("indices", [[0], [3, 1], [4, 0, 0, 2], [0, 1, 2, 3, 4]])
+def test_held_rows_make_the_very_batches_of_their_view(tmp_path: Path, device: str, indices: list[int]) -> None:
+    one, two = _ragged(tmp_path / "one", [2, 5, 1]), _ragged(tmp_path / "two", [4, 3])
+    view = features.View([(two, 1), (one, 2), (one, 0), (two, 0), (one, 1)])
+    held = features.held(view, device)
+    assert (held.lengths.tolist(), held.width) == ([3, 1, 2, 4, 5], 3)
+    rows, lengths = held.batch(np.array(indices))
+    wanted, known = view.batch(np.array(indices))
+    assert (rows.device.type, rows.dtype, lengths.device.type) == (device, torch.float32, "cpu")
+    assert rows.cpu().equal(wanted)
+    assert lengths.equal(known)
+
+
+def test_what_a_trained_encoder_begins_with_is_not_held(tmp_path: Path) -> None:
+    tokens = features.Tokens(["a dog barks"], TextEncoder.load(text_folder(tmp_path / "text")))
+    assert features.held(tokens, "cpu") is tokens
+
+
+def test_rows_can_be_read_once_all_are_written(tmp_path: Path) -> None:
+    values = np.arange(24, dtype=np.float16).reshape(4, 6)
+    with features.written(tmp_path / "rows") as add:
+        add([values[:2], values[3:, ::-1]])
+        add([])
+        add([values])
+        with pytest.raises(FileNotFoundError):
+            features.Ragged(tmp_path / "rows")
+    rows = features.Ragged(tmp_path / "rows")
+    assert (len(rows), rows.lengths.tolist(), rows.width) == (3, [2, 1, 4], 6)
+    for index, wanted in enumerate((values[:2], values[3:, ::-1], values)):
+        np.testing.assert_array_equal(rows.row(index), wanted)
+
+
+def test_a_folder_appears_with_all_that_it_holds(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "rows"
+    with features.appearing(folder) as partial:
+        (partial / "note").write_text("whole")
+        assert [path.name for path in folder.parent.iterdir()] == [partial.name]
+        assert partial.suffix == features.PARTIAL
+    assert (folder / "note").read_text() == "whole"
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_folder_whose_filling_fails_never_appears(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), features.appearing(tmp_path / "cache" / "rows") as partial:
+        (partial / "note").rename(tmp_path / "moved")
+    assert not list((tmp_path / "cache").iterdir())

@@ -6,6 +6,7 @@ import errno
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -359,15 +360,25 @@ def test_distil_learns_resumes_and_leaves_weights_for_training(cli: Cli, distill
     assert set(start) == set(weights)
     assert (weights["conv_block1.conv1.weight"] != start["conv_block1.conv1.weight"]).any()
     history = [json.loads(line) for line in Path("run/cnn.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in history] == [4]
+    assert [line["step"] for line in history] == [2, 4]
     cli(*arguments)
-    assert len(Path("run/cnn.jsonl").read_text().splitlines()) == 1, "nothing was left to do"
+    assert len(Path("run/cnn.jsonl").read_text().splitlines()) == 2, "nothing was left to do"
     cli("distil", "--config", _write({**distillation, "steps": 6}), *arguments[3:])
-    assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [4, 6]
+    assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [2, 4, 6]
     changed = _write({**distillation, "learning_rate": 0.1}, "changed.json")
     assert "--fresh" in cli.refused("distil", "--config", changed, *arguments[3:])
     cli("distil", "--config", changed, *arguments[3:], "--fresh")
-    assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [4]
+    assert [json.loads(line)["step"] for line in Path("run/cnn.jsonl").read_text().splitlines()] == [2, 4]
+
+
+def test_distil_tells_how_it_does_on_sounds_that_are_held_out(cli: Cli, distillation: Json) -> None:
+    name = _write({**distillation, "held_out": "val"})
+    cli("distil", "--config", name, "--output", "run/cnn.safetensors", "--device", "cpu")
+    assert "Decoding 2 sounds" in cli.err
+    losses = [json.loads(line)["held_out_frame_loss"] for line in Path("run/cnn.jsonl").read_text().splitlines()]
+    printed = re.findall(r"step \d: .*crops/s; held out: frame loss ([\d.]+)\n", cli.err)
+    assert [float(loss) for loss in printed] == pytest.approx(losses, abs=1e-4)
+    assert len(losses) == 2
 
 
 def test_a_student_takes_the_place_of_the_teacher_under_its_layers(cli: Cli, distillation: Json, config: Json) -> None:
@@ -380,10 +391,10 @@ def test_a_student_takes_the_place_of_the_teacher_under_its_layers(cli: Cli, dis
     teacher.write(Path("teacher.onnx"), seed=1)
     assert "encoders.weights" in cli.refused("train", "--config", "mine.json", "--output", "taught")
     shutil.copytree("sounds", "others")
-    learned = {**distillation, "layers": "taught", "more": ["others/manifest.csv"]}
+    learned = {**distillation, "layers": "taught", "more": ["others/manifest.csv"], "held_out": "val"}
     printed = cli("distil", "--config", _write(learned), "--output", "run/cnn.safetensors", "--device", "cpu")
     assert "Decoding 4 sounds" in cli.err
-    assert "vector loss" in cli.err
+    assert re.search(r", vector loss [\d.]+, .*; held out: frame loss [\d.]+, vector loss [\d.]+\n", cli.err)
     assert str(Path("run", "cnn.tied.safetensors")) in printed
     encoders = {**config["encoders"], "weights": "run/cnn.safetensors"}
     last = {**config, "encoders": encoders, "start": "run/cnn.tied.safetensors"}
@@ -431,6 +442,7 @@ def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
         ({"teacher": "sounds/manifest.csv"}, "sounds/manifest.csv is no ONNX model"),
         ({"cnn": "panns", "frontend": "panns"}, "cnn10.safetensors"),
         ({"more": ["sounds/manifest.csv", "gone.csv"]}, "more is gone.csv"),
+        ({"held_out": "tset"}, "manifest.csv"),
         ({"teachr": 1}, "unknown field teachr"),
     ):
         assert mention in cli.refused("distil", "--config", _write({**distillation, **change}))

@@ -53,6 +53,7 @@ def _let(monkeypatch: pytest.MonkeyPatch, *happening: str, speeds: tuple[float, 
     steps = ("second", "third", "colour", *(["reverb"] if "colour" in happening else []), "noise")
     turns = cycle(name in happening for name in steps)
     monkeypatch.setattr(_Drawing, "_chosen", lambda _, count, chance: torch.arange(count if next(turns) else 0))
+    monkeypatch.setattr(scene_batches, "BACKWARDS_CHANCE", float("backwards" in happening))
     if speeds is not None:
         monkeypatch.setattr(scene_batches, "SPEEDS", speeds)
 
@@ -159,15 +160,44 @@ def test_some_scenes_get_a_second_sound_and_some_a_third(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(SceneBatches, "numbers", numbers)
     _batches(EVERY_KIND).draw(1_000, 16, 0)
-    assert heard == [1_000, pytest.approx(450, abs=50), pytest.approx(200, abs=40)]
+    assert heard == [1_000, pytest.approx(550, abs=50), pytest.approx(250, abs=45)]
 
 
-def test_another_speed_moves_the_pitch_by_at_most_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_of_the_sounds_have_another_speed_and_all_octaves_are_as_likely(monkeypatch: pytest.MonkeyPatch) -> None:
     _let(monkeypatch, speeds=None)
-    pitches = _strongest_hz(_batches([_tone(2 * SAMPLES)]).draw(300, SAMPLES, 0))
-    assert 100 < (pitches == 500.0).sum() < 200
-    assert 500.0 * 0.8 - 2 <= pitches.min() < 410.0
-    assert 610.0 < pitches.max() <= 500.0 * 1.25 + 2
+    pitches = _strongest_hz(_batches([_tone(2 * SAMPLES)]).draw(1_000, SAMPLES, 0))
+    moved = pitches[pitches != 500.0]
+    assert 400 < len(moved) < 600
+    assert 500.0 * 0.6 - 2 <= moved.min() < 310.0
+    assert 820.0 < moved.max() <= 500.0 * 1.7 + 2
+    octaves = np.linspace(np.log2(0.6), np.log2(1.7), 5)[1:4]
+    assert np.quantile(np.log2(moved / 500.0), [0.25, 0.5, 0.75]) == pytest.approx(octaves, abs=0.1)
+
+
+@pytest.mark.parametrize("speeds", [(1.0, 1.0), (0.5, 0.5)], ids=["as-it-is", "slow"])
+@pytest.mark.parametrize("length", [10, SAMPLES // 2, 10_000], ids=["again-after-gaps", "whole", "cropped"])
+def test_a_sound_backwards_is_the_reversed_sound(
+    monkeypatch: pytest.MonkeyPatch, length: int, speeds: tuple[float, float]
+) -> None:
+    """Whatever else is drawn, to the last bit: at half the speed, too, it stands on whole or half samples."""
+    sound = np.random.default_rng(0).uniform(-FULL, FULL, length).round()
+    _let(monkeypatch, "backwards", speeds=speeds)
+    backwards = _batches([sound]).draw(50, SAMPLES, 0)
+    _let(monkeypatch, speeds=speeds)
+    assert backwards.equal(_batches([sound[::-1]]).draw(50, SAMPLES, 0))
+
+
+def test_one_sound_in_ten_is_backwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    backwards: list[bool] = []
+    heard = SceneBatches.sounds
+
+    def sounds(batches: SceneBatches, numbers: Tensor, positions: Tensor) -> Tensor:
+        backwards.extend((positions[:, 1] < positions[:, 0]).tolist())
+        return heard(batches, numbers, positions)
+
+    monkeypatch.setattr(SceneBatches, "sounds", sounds)
+    _batches([_tone(9_000)]).draw(1_000, 16, 0)
+    assert np.mean(backwards) == pytest.approx(0.1, abs=0.025)
 
 
 def test_noise_is_added_at_no_more_than_a_twentieth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import onnx
@@ -19,6 +21,7 @@ from tests.training import teacher as tiny
 from tests.training.tiny import tone
 
 RATE_HZ = 8_000
+PATIENCE_S = 30.0
 REAL = Path(__file__).parents[3] / "shared" / "teacher" / "mn04_as.onnx"
 
 
@@ -38,6 +41,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
         return answer(self, waveforms)
 
     monkeypatch.setattr(Teacher, "forward", forward)
+    monkeypatch.setattr("engine.training.teacher.os.cpu_count", lambda: 1)  # one after the other
     return noted
 
 
@@ -49,7 +53,7 @@ def sounds(tmp_path: Path) -> Files:
 def test_sounds_reach_it_at_their_full_scale_and_half_a_second_long_at_least(
     model: Path, sounds: Files, heard: list[NDArray[np.float32]]
 ) -> None:
-    logits = teacher.tag_logits(sounds, model, RATE_HZ, model.parent / "cache")
+    logits = teacher.heard(sounds, model, RATE_HZ, model.parent / "cache").logits
     assert [waveform.shape for waveform in heard] == [(1, RATE_HZ // 2), (1, RATE_HZ)]
     assert [float(np.abs(waveform).max()) for waveform in heard] == pytest.approx([1.0, 1.0])
     for row, waveform in zip(logits, heard, strict=True):
@@ -62,12 +66,12 @@ def test_logits_stay_finite_however_sure_it_is(
 ) -> None:
     sure = torch.tensor([[0.0, 1.0, 0.5, 1.0, 0.0]])
     monkeypatch.setattr(Teacher, "forward", lambda *_: (torch.zeros(1, 2, tiny.WIDTH), sure))
-    logits = teacher.tag_logits(sounds, model, RATE_HZ, tmp_path / "cache")
+    logits = teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache").logits
     np.testing.assert_allclose(logits, [[-16.1, 16.1, 0.0, 16.1, -16.1]] * 2, atol=0.2)
 
 
 def test_frames_are_kept_as_they_are(model: Path, sounds: Files, heard: list[NDArray[np.float32]]) -> None:
-    frames = teacher.frames(sounds, model, RATE_HZ, model.parent / "cache")
+    frames = teacher.heard(sounds, model, RATE_HZ, model.parent / "cache").frames
     assert (frames.lengths.tolist(), frames.width) == ([2, 5], tiny.WIDTH)
     assert len(heard) == 2
     for index, waveform in enumerate(heard):
@@ -80,16 +84,72 @@ def test_it_is_asked_once_until_it_or_the_sounds_change(
 ) -> None:
     cache = model.parent / "cache"
     for _ in range(2):
-        teacher.frames(sounds, model, RATE_HZ, cache)
-        teacher.tag_logits(sounds, model, RATE_HZ, cache)
-    assert len(heard) == 4
+        teacher.heard(sounds, model, RATE_HZ, cache)
+    assert len(heard) == 2
     tiny.write(model, seed=1)
-    teacher.frames(sounds, model, RATE_HZ, cache)
+    teacher.heard(sounds, model, RATE_HZ, cache)
+    assert len(heard) == 4
+    teacher.heard(sounds, model, RATE_HZ // 2, cache)
     assert len(heard) == 6
-    teacher.frames(sounds, model, RATE_HZ // 2, cache)
-    assert len(heard) == 8
-    teacher.frames(Files([tone(tmp_path / "2.wav", 440, 0.5)]), model, RATE_HZ, cache)
-    assert len(heard) == 9
+    teacher.heard(Files([tone(tmp_path / "2.wav", 440, 0.5)]), model, RATE_HZ, cache)
+    assert len(heard) == 7
+
+
+class Noises:
+    """As many as asked for; the first is not to be had before the fourth."""
+
+    identity: object = "noises"
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._fourth = Event()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def load(self, index: int, sample_rate_hz: int) -> NDArray[np.float32]:
+        if index == 3:
+            self._fourth.set()
+        elif index == 0:
+            assert self._fourth.wait(PATIENCE_S), "nobody loads the fourth meanwhile"
+        noise = np.random.default_rng(index).uniform(-1.0, 1.0, sample_rate_hz * (2 + index % 3) // 4)
+        return np.asarray(noise / np.abs(noise).max(), dtype=np.float32)
+
+
+def test_threads_keep_the_order_of_the_sounds(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.training.teacher.os.cpu_count", lambda: 4)
+    monkeypatch.setattr("engine.training.features.CHUNK", 16)
+    sounds, told = Noises(40), list[tuple[int, int]]()
+    found = teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache", lambda *state: told.append(state))
+    assert told == [(16, 40), (32, 40), (40, 40)]
+    assert len(found.frames) == len(found.logits) == 40
+    for index, logits in enumerate(found.logits):
+        frames, chances = tiny.answers(model, sounds.load(index, RATE_HZ)[None])
+        np.testing.assert_allclose(found.frames.row(index), frames[0], rtol=1e-3, atol=1e-2)
+        np.testing.assert_allclose(logits, np.log(chances[0] / (1 - chances[0])), rtol=2e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_sound_that_cannot_be_read_stops_it_and_leaves_nothing(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    monkeypatch.setattr("engine.training.teacher.os.cpu_count", lambda: threads)
+    paths = [tone(tmp_path / f"{index}.wav", 440, 0.1) for index in range(12)]
+    paths[5].write_bytes(b"not a sound")
+    with pytest.raises(KnownError, match=r"5\.wav"):
+        teacher.heard(Files(paths), model, RATE_HZ, tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_it_leaves_torch_as_many_threads_as_before(model: Path, sounds: Files, tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache")
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_it_answers_to_a_batch_as_to_each_sound(model: Path) -> None:

@@ -19,7 +19,6 @@ from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet, batch_of, batches, batches_per_epoch
-from engine.training.rows import concatenate, crop, drop_tokens
 from engine.training.train import Trainer, train
 from engine.training.validation import EvalSet, vectors
 from tests.training.tiny import Memory
@@ -252,16 +251,3 @@ def test_groups_and_shared_captions_are_positives(problem: Problem) -> None:
     wanted = np.eye(4, dtype=np.bool_)
     wanted[0, 1] = wanted[1, 0] = wanted[2, 3] = wanted[3, 2] = True
     np.testing.assert_array_equal(batch.positives, wanted)
-
-
-def test_rows_are_chained_cropped_and_thinned_without_padding_in_between() -> None:
-    rows = torch.tensor([[[1.0], [2.0], [0.0]], [[3.0], [0.0], [0.0]]])
-    lengths = torch.tensor([2, 1])
-    chained, longer = concatenate(rows, lengths, np.array([1, -1]))
-    assert longer.tolist() == [3, 1]
-    assert chained[..., 0].tolist() == [[1.0, 2.0, 3.0], [3.0, 0.0, 0.0]]
-    crops = {tuple(crop(rows, lengths, 1, np.random.default_rng(seed))[0][0, :, 0].tolist()) for seed in range(20)}
-    assert crops == {(1.0,), (2.0,)}
-    thinned, kept = drop_tokens(rows, lengths, 0.99, np.random.default_rng(0))
-    assert kept.tolist() == [1, 1]
-    assert thinned[:, 0, 0].tolist() == [1.0, 3.0]
