@@ -87,7 +87,7 @@ class Session:
             KnownError: At once: ``indexed_with_other_pack``, or as :func:`engine.search.by_captions`.
         """
         self.require_this_pack()
-        return search.by_captions(self.store, self.encoder(), captions, limit)
+        return search.by_captions(self.store, self.encoder, captions, limit)
 
     def similar(self, sound: Path, limit: int) -> tuple[Hit, ...]:
         """Rank the library by likeness to a sound.
@@ -96,7 +96,7 @@ class Session:
             KnownError: ``indexed_with_other_pack``, or as :func:`engine.search.by_sound`.
         """
         self.require_this_pack()
-        return search.by_sound(self.store, self.encoder(), absolute(sound), limit)
+        return search.by_sound(self.store, self.pack, self.encoder, absolute(sound), limit)
 
     @property
     def problems(self) -> tuple[ScanProblem, ...]:

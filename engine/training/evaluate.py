@@ -48,7 +48,7 @@ def evaluate(wanted: RetrievalSet, encoder: Encoder, progress: Callable[[int, in
     there = [index for index in range(len(wanted.files)) if index not in set(missing)]
     found: dict[int, Vectors] = {}
     failed: dict[int, KnownError] = {}
-    for number, embedded in embed_files([wanted.files[index] for index in there], encoder):
+    for number, embedded in embed_files([wanted.files[index] for index in there], encoder.pack, lambda: encoder):
         if isinstance(embedded, KnownError):
             failed[there[number]] = embedded
         else:

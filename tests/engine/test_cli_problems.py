@@ -21,6 +21,7 @@ from engine.__main__ import main
 from engine.errors import KnownError
 from engine.indexer import Indexer
 from engine.messages import IndexPhase
+from engine.session import Session
 from tests.engine.command_line import RATE_HZ, Cli, posix_only
 from tests.tiny_pack import make_pack
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
@@ -94,6 +95,47 @@ def test_known_errors_are_one_line_and_exit_1(cli: Cli, sounds: Path, tmp_path: 
     cli("similar", str(tmp_path / "none.wav"), expect=1)
     assert "none.wav" in cli.err
     assert "Traceback" not in cli.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mention"),
+    [
+        (["search", ""], "caption is empty"),
+        (["search", "  \n"], "caption is empty"),
+        (["search", "dog \udcff"], "not valid text"),
+        (["similar", "bell.wav"], "There is no sound file"),
+        (["similar", "text.wav"], "not a sound"),
+        (["similar", "."], "is not a file"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_the_models_load(
+    reader: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], mention: str
+) -> None:
+    monkeypatch.setattr(Session, "encoder", lambda _: pytest.fail("they were loaded"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.wav").write_text("This is a text.")
+    reader(*arguments, expect=1)
+    assert mention in reader.err
+    assert reader.err.count("\n") == 1
+
+
+def test_a_sound_in_the_library_needs_no_models_to_be_compared(
+    reader: Cli, ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "encoder", lambda _: pytest.fail("they were loaded"))
+    assert len(reader("similar", str(ready / "sounds" / "bell.wav")).splitlines()) == 3
+
+
+def test_a_mistyped_sound_is_told_from_one_that_has_vanished(cli: Cli, sounds: Path) -> None:
+    cli("index", str(sounds))
+    cli("similar", str(sounds / "bel.wav"), expect=1)
+    assert (
+        cli.err == f"foundsound: There is no sound file {sounds / 'bel.wav'}. Check the name, or connect its drive.\n"
+    )
+    (sounds / "bell.wav").unlink()
+    cli("index")
+    cli("similar", str(sounds / "bell.wav"), expect=1)
+    assert "bell.wav is not there any more. Rescan its folder" in cli.err
 
 
 def test_an_unknown_pack_names_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
