@@ -160,6 +160,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if hint is Path and isinstance(value, str):
+        if not value:  # it would be the folder that the command runs in
+            raise ValueError(f"{where} is empty")
         return Path(value)
     if not isinstance(hint, type) or type(value) is not hint:
         raise TypeError(f"{where} must be {getattr(hint, '__name__', hint)}, not {value!r}")

@@ -28,6 +28,10 @@ SHARES = frozenset(
 """Numbers that may be 1 at most."""
 BELOW_ONE = frozenset({"plateau_factor"})
 """Numbers that must stay below 1."""
+FOLDERS = frozenset({"audio", "layers", "val_audio"})
+"""Paths that must be of a folder; all others must be of a file."""
+EITHER = frozenset({"text"})
+"""Paths that may be of a file or a folder."""
 
 
 def find_config(path: Path) -> Path:
@@ -41,7 +45,8 @@ def load_config(kind: type[Config], path: Path) -> Config:
 
     Raises:
         KnownError: As :func:`engine.training.config.read_config`; ``config_invalid`` naming the field of a number
-            out of range; ``config_path_missing`` naming the field whose file or folder is not there.
+            out of range, or of a file where a folder is wanted or the other way round; ``config_path_missing`` naming
+            the field whose file or folder is not there.
     """
     config = read_config(kind, path)
     for name, value in leaves(config):
@@ -49,12 +54,8 @@ def load_config(kind: type[Config], path: Path) -> Config:
         if value == () and field in POSITIVE:
             raise KnownError("config_invalid", f"{path}: {name} must hold a number.", "Write one there.")
         for each in value if isinstance(value, tuple) else (value,):
-            if isinstance(each, Path) and not each.exists():
-                raise KnownError(
-                    "config_path_missing",
-                    f"{path}: {name} is {each}, which is not there.",
-                    "Paths count from the folder the command runs in; correct the field or bring the data there.",
-                )
+            if isinstance(each, Path):
+                _check_path(path, name, field, each)
             if isinstance(each, int | float) and not isinstance(each, bool):
                 _check_range(path, name, field, each)
     return config
@@ -80,6 +81,18 @@ def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
     except (OSError, ValueError, TypeError) as error:
         raise KnownError("config_invalid", f"{path} cannot be used: {error}.", "Correct it or remove it.") from error
     return values
+
+
+def _check_path(path: Path, name: str, field: str, value: Path) -> None:
+    if not value.exists():
+        raise KnownError(
+            "config_path_missing",
+            f"{path}: {name} is {value}, which is not there.",
+            "Paths count from the folder the command runs in; correct the field or bring the data there.",
+        )
+    if field not in EITHER and value.is_dir() != (field in FOLDERS):
+        wanted, found = ("folder", "file") if field in FOLDERS else ("file", "folder")
+        raise KnownError("config_invalid", f"{path}: {name} is {value}, a {found}.", f"Name a {wanted} there.")
 
 
 def _check_range(path: Path, name: str, field: str, value: float) -> None:
