@@ -46,6 +46,7 @@ ERROR_TITLES: Final[Mapping[str, str]] = {
     "pack_wrong_hash": "The model is damaged",
     "sound_changed": "Changed while being read",
     "sound_crashed": "Could not be decoded",
+    "sound_damaged": "Damaged",
     "sound_empty": "Empty file",
     "sound_io_error": "The disk could not be read",
     "sound_no_permission": "No permission",

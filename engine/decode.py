@@ -72,7 +72,7 @@ def _nothing() -> None:
 def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _nothing) -> Iterator[Block | SoundInfo]:
     """Decode a file: its Blocks in order, then its SoundInfo.
 
-    The mono mix is the mean of the channels. Samples that are not finite become 0. A damaged file gives what is left.
+    The mono mix is the mean of the channels. A damaged file gives what is left, with 0 for samples that are not finite.
 
     Args:
         path: The sound file.
@@ -81,7 +81,8 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
 
     Raises:
         KnownError: As ``open_audio``; ``sound_empty`` if there are no samples, ``sound_silent`` if all are equal,
-            ``sound_changed`` if the file was written to meanwhile. May come after blocks, which are void then.
+            ``sound_damaged`` if they are but for some that are no numbers, ``sound_changed`` if the file was written to
+            meanwhile. May come after blocks, which are void then.
     """
     with _unchanging(path) as (file, status):
         digest = _Digest(file, alive)
@@ -90,9 +91,7 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
             mono = _mono(_chunks(audio, survey, digest, status.st_size))
             yield from _blocks(_resampled(mono, audio.sample_rate_hz, options.sample_rate_hz), options.block_samples)
             if not survey.varies:
-                raise KnownError(
-                    "sound_silent", f"{path} is silent: all its samples are equal.", "Nothing can be found in silence."
-                )
+                raise _damaged(path) if survey.spoilt else _silent(path)
             info = SoundInfo(
                 content_hash=digest.finish(),
                 duration_s=survey.frames / audio.sample_rate_hz,
@@ -114,6 +113,20 @@ def hash_file(path: Path, alive: Callable[[], None] = _nothing) -> bytes:
     """
     with _unchanging(path) as (file, _):
         return _Digest(file, alive).finish()
+
+
+def _silent(path: Path) -> KnownError:
+    return KnownError(
+        "sound_silent", f"{path} is silent: all its samples are equal.", "Nothing can be found in silence."
+    )
+
+
+def _damaged(path: Path) -> KnownError:
+    return KnownError(
+        "sound_damaged",
+        f"{path} is damaged: it has values that are no numbers, infinite or absurdly large, and no sound besides.",
+        "Export or copy it again.",
+    )
 
 
 @contextmanager
@@ -176,6 +189,7 @@ class _Survey:
         self.meter = PeakMeter(MAX_PEAKS, audio.frames)
         self.frames = 0
         self.varies = False
+        self.spoilt = False
         self._first: Waveform | None = None
 
     def add(self, samples: Waveform) -> None:
@@ -193,6 +207,7 @@ def _chunks(audio: AudioFile, survey: _Survey, digest: _Digest, size: int) -> It
     while len(samples := audio.read(frames)):
         if not (samples.max() < LOUDEST_SAMPLE and samples.min() > -LOUDEST_SAMPLE):  # also where one is NaN
             samples = np.where(np.abs(samples) < LOUDEST_SAMPLE, samples, np.float32(0))
+            survey.spoilt = True
         survey.add(samples)
         digest.advance(size * min(1.0, survey.frames / audio.frames) if audio.frames else 0.0)
         yield samples

@@ -42,6 +42,18 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(cli: Cli, sounds: Path) -> 
     assert [Path(item["path"]).name for item in cli.json("status")["failures"]] == ["empty.mp3"]
 
 
+def test_samples_that_are_no_numbers_fail_their_file_and_no_other(cli: Cli, sounds: Path) -> None:
+    for name, bad in (("nan.wav", np.nan), ("infinite.wav", np.inf)):
+        soundfile.write(sounds / name, np.full(RATE_HZ, bad), RATE_HZ, subtype="FLOAT")
+    partly = np.random.default_rng(7).standard_normal(RATE_HZ) * 0.1
+    partly[RATE_HZ // 2 :] = np.nan
+    soundfile.write(sounds / "partly.wav", partly, RATE_HZ, subtype="FLOAT")
+    assert "5 indexed" in cli("index", str(sounds))
+    assert "2 failed" in cli.out
+    assert cli("status").count("is damaged: it has values that are no numbers") == 2
+    assert "partly.wav" in cli("search", "rain")
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

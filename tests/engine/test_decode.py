@@ -150,9 +150,12 @@ def test_a_click_after_long_silence_is_a_sound(tmp_path: Path) -> None:
     np.testing.assert_array_equal(decoded(write_sound(tmp_path / "a.wav", sound))[0], sound[:, 0])
 
 
-def test_all_not_a_number_is_silent(tmp_path: Path) -> None:
-    sound = np.full((1000, 1), np.nan, np.float32)
-    assert problem(write_sound(tmp_path / "a.wav", sound, subtype="FLOAT")) == "sound_silent"
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_nothing_but_silence_and_what_is_no_number_is_damaged(tmp_path: Path, bad: float, share: float) -> None:
+    sound = np.zeros((300_000, 2), np.float32)
+    sound[: int(share * 300_000)] = bad
+    assert problem(write_sound(tmp_path / "a.wav", sound, subtype="FLOAT")) == "sound_damaged"
 
 
 def test_the_shortest_sounds_give_a_sample_at_least(tmp_path: Path) -> None:
