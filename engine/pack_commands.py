@@ -17,6 +17,7 @@ from engine.model_commands import CACHE, ConfigFile, read_recipe, require_traini
 from engine.packs import Pack, find_pack, installed, size_on_disk, use_pack
 from engine.paths import user_packs
 from engine.progress import phases
+from engine.unusable import why
 
 packs = typer.Typer(name="packs", help="List, verify, choose, build and install model packs.", no_args_is_help=True)
 
@@ -132,8 +133,15 @@ def build(
     pack_id = name or path.stem
     if Path(pack_id).name != pack_id or pack_id in {"", ".", "..", "default"}:
         raise KnownError("pack_name_invalid", f"A pack cannot be named “{pack_id}”.", "Give a plain name with --id.")
-    known = about(path, pack_id, str(recipe.encoders.weights))
-    pack = pack_run(recipe, weights, pack_id, known, output or user_packs() / pack_id, CACHE)
+    known, folder = about(path, pack_id, str(recipe.encoders.weights)), output or user_packs() / pack_id
+    try:
+        pack = pack_run(recipe, weights, pack_id, known, folder, CACHE)
+    except OSError as error:
+        raise KnownError(
+            "pack_file_failed",
+            f"{error.filename or folder} cannot be used: {why(error)}.",
+            "Check its rights and the room on its disk, or name another --output.",
+        ) from error
     console.write(f"{pack.pack_id} ({pack.pack_hash[:12]}) in {pack.folder}")
     console.write(f"Use it: foundsound packs use {pack.folder if output else pack.pack_id}")
 

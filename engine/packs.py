@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import os
 from collections.abc import Iterable, Iterator
@@ -16,15 +17,15 @@ from typing import Any
 
 from engine.errors import KnownError
 from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, resources, user_packs
+from engine.unusable import UNREADABLE, UnusableError, why
 from engine.whole_files import whole
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 BLOCK_S = 30.0
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 SAMPLE_RATES_HZ = range(1_000, 1_000_000)
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
-"""What reading JSON of any shape can end in."""
-
 LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
 
 
@@ -79,17 +80,17 @@ class Pack:
             )
             pack._check_values()
         except UNREADABLE as error:
-            raise _broken(path, f"{type(error).__name__}: {error}") from error
+            raise _broken(path, error) from error
         return pack
 
     def _check_values(self) -> None:
         self.pack_id.encode()
         if min(self.dim, self.frame_samples) < 1:
-            raise ValueError(f"{self.dim} dimensions, frames of {self.frame_samples} samples")
+            raise UnusableError(f"it has {self.dim} dimensions and frames of {self.frame_samples} samples")
         if self.sample_rate_hz not in SAMPLE_RATES_HZ:
-            raise ValueError(f"a sample rate of {self.sample_rate_hz} Hz")
+            raise UnusableError(f"it has a sample rate of {self.sample_rate_hz} Hz")
         if not 0 < self.hop_s <= self.segment_s < math.inf:
-            raise ValueError(f"segments of {self.segment_s} s every {self.hop_s} s")
+            raise UnusableError(f"it has segments of {self.segment_s} s every {self.hop_s} s")
 
     @property
     def frame_s(self) -> float:
@@ -109,9 +110,12 @@ class Pack:
         """
         try:
             expected = str(self.manifest["files"][name]["sha256"])
+        except (KeyError, TypeError) as error:
+            raise _broken(self.folder / "pack.json", UnusableError(f"it has no SHA-256 of “{name}”")) from error
+        try:
             actual = sha256(self.folder / name)
         except UNREADABLE as error:
-            raise _broken(self.folder / name, f"{type(error).__name__}: {error}") from error
+            raise _broken(self.folder / name, error) from error
         if actual != expected:
             raise KnownError(
                 "pack_wrong_hash",
@@ -182,9 +186,9 @@ def chosen_pack() -> str | None:
     try:
         chosen = json.loads(path.read_text(encoding="utf-8"))["pack"]
         if not isinstance(chosen, str):
-            raise TypeError("the pack must be named by a text")
+            raise UnusableError("the pack must be named by a text")
         if chosen == DEFAULT_PACK or (_is_path(chosen) and not Path(chosen).is_absolute()):
-            raise ValueError("the pack must be named by its name or its whole path")
+            raise UnusableError("the pack must be named by its name or its whole path")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -196,7 +200,7 @@ def chosen_pack() -> str | None:
     except UNREADABLE as error:
         raise KnownError(
             "pack_choice_broken",
-            f"{path}, which names the pack in use, cannot be read ({type(error).__name__}: {error}).",
+            f"{path}, which names the pack in use, cannot be read: {why(error)}.",
             "Choose again, for example: foundsound packs use default",
         ) from error
     return chosen
@@ -261,8 +265,9 @@ def _check_name(name: str) -> None:
     """Only safetensors and JSON inside the pack's folder: nothing that could run code is ever opened."""
     path = Path(name)
     if path.suffix not in LOADABLE_SUFFIXES or path.is_absolute() or ".." in path.parts:
-        raise ValueError(f"file name {name!r} is not allowed in a pack")
+        raise UnusableError(f"it names “{name}”, and a pack holds only safetensors and JSON, inside its folder")
 
 
-def _broken(path: Path, reason: str) -> KnownError:
-    return KnownError("pack_broken", f"The pack file {path} cannot be used ({reason}).", "Install the pack again.")
+def _broken(path: Path, error: Exception) -> KnownError:
+    log.warning("%s cannot be used", path, exc_info=True)
+    return KnownError("pack_broken", f"The pack file {path} cannot be used: {why(error)}.", "Install the pack again.")

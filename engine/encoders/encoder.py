@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,8 +22,10 @@ from engine.encoders.frontend import FrontendConfig, LogMel
 from engine.encoders.precision import imitates_bf16
 from engine.encoders.text import TextEncoder
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
+from engine.encoders.weights import misfit
 from engine.errors import KnownError
 from engine.packs import TEXT_FILES, Pack
+from engine.unusable import UnusableError, why
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +81,10 @@ class Encoder:
             text_folder, max_tokens = str(manifest["text"]["folder"]), int(manifest["text"]["max_tokens"])
             audio_file, tied_file = str(manifest["audio"]["file"]), str(manifest["tied_layers"]["file"])
         except (KeyError, TypeError, ValueError) as error:
+            path = pack.folder / "pack.json"
+            log.warning("%s cannot be used", path, exc_info=True)
             raise KnownError(
-                "pack_broken", f"{pack.folder / 'pack.json'} is incomplete ({error!r}).", "Install the pack again."
+                "pack_broken", f"{path} cannot be used: {why(error)}.", "Install the pack again."
             ) from error
         audio = _weights(pack.file(audio_file))
         mel = audio.pop("frontend.mel", None)
@@ -190,11 +194,14 @@ def _batches(order: Sequence[int], lengths: Sequence[int], limit: float) -> list
 
 
 def _config(kind: type[Config], values: dict[str, Any]) -> Config:
-    """A config dataclass from JSON, lists becoming tuples; an unknown or missing field is a TypeError."""
-    known = {field.name for field in fields(kind)}
-    unknown = set(values) - known
-    if unknown:
-        raise TypeError(f"unknown fields {sorted(unknown)} for {kind.__name__}")
+    """A config dataclass from JSON, lists becoming tuples; an unknown or missing field is an UnusableError."""
+    known = {field.name: field.default is MISSING for field in fields(kind)}
+    for name in values:
+        if name not in known:
+            raise UnusableError(f"“{name}” is unknown")
+    for name, required in known.items():
+        if required and name not in values:
+            raise UnusableError(f"“{name}” is missing")
     return kind(**{name: _tuples(value) for name, value in values.items()})
 
 
@@ -216,12 +223,11 @@ def _weights(path: Path) -> dict[str, Tensor]:
 
 def _load(module: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     counters = {name: value for name, value in module.state_dict().items() if name.endswith("num_batches_tracked")}
-    try:
-        module.load_state_dict({**counters, **weights})
-    except RuntimeError as error:
-        raise KnownError(
-            "pack_broken", f"{path} does not fit pack.json ({error}).", "Install the pack again."
-        ) from error
+    found = {**counters, **weights}
+    wrong = misfit(module.state_dict(), found)
+    if wrong:
+        raise KnownError("pack_broken", f"{path} does not fit pack.json ({wrong}).", "Install the pack again.")
+    module.load_state_dict(found)
 
 
 def _to_numpy(vectors: Tensor) -> Vectors:

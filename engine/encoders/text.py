@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.encoders.word_vectors import WordVectors, is_word_vectors
 from engine.errors import KnownError
+from engine.unusable import UnusableError, why
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -57,14 +58,21 @@ class TextEncoder(nn.Module):
                 model: nn.Module = WordVectors.load(folder)
             else:
                 model, report = AutoModel.from_pretrained(
-                    folder, local_files_only=True, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+                    folder,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # the report has them
                 )
                 _require_all_weights(report)
             tokenizer = _read_tokenizer(folder / "tokenizer.json")
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             log.warning("The text encoder in %s cannot be loaded", folder, exc_info=True)
             raise KnownError(
-                "pack_broken", f"The text encoder in {folder} cannot be loaded: {error}", "Install the pack again."
+                "pack_broken",
+                f"The text encoder in {folder} cannot be loaded: {_why(error)}.",
+                "Install the pack again.",
             ) from error
         tokenizer.no_padding()
         tokenizer.enable_truncation(min(max_tokens, _positions(model, max_tokens)))
@@ -121,18 +129,24 @@ def _positions(model: nn.Module, unlimited: int) -> int:
     return int(count) if padding is None else int(count) - (int(padding) + 1)
 
 
+def _why(error: Exception) -> str:
+    if type(error) in (ValueError, SafetensorError):  # they are in words, which may go on for paragraphs
+        return str(error).partition("\n")[0].rstrip(".")
+    return why(error).rstrip(".")
+
+
 def _read_tokenizer(path: Path) -> Tokenizer:
     from tokenizers import Tokenizer
 
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # of no class of its own
-        raise ValueError(f"{path.name}: {error}") from error
+        raise UnusableError(f"{path.name}: {error}") from error
 
 
-def _require_all_weights(report: dict[str, Collection[object]]) -> None:
+def _require_all_weights(report: dict[str, Collection[Any]]) -> None:
     """Every weight must come from the file, but for the pooler's, which nothing here uses."""
     missing = [str(name) for name in report["missing_keys"] if not str(name).startswith("pooler.")]
-    wrong = [*missing, *map(str, report["mismatched_keys"])]
+    wrong = [*missing, *(str(name) for name, *_ in report["mismatched_keys"])]
     if wrong:
-        raise ValueError(f"weights missing or of the wrong shape: {', '.join(sorted(wrong)[:3])}")
+        raise UnusableError(f"weights missing or of the wrong shape: {', '.join(sorted(wrong)[:3])}")

@@ -10,9 +10,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from engine.encoders.weights import misfit
+from engine.unusable import UnusableError, why
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,14 @@ class WordVectors(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> WordVectors:
-        """Read a folder; OSError, TypeError, KeyError or RuntimeError when it is not such a one."""
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        model = cls(WordVectorsConfig(int(values["vocab_size"]), int(values["hidden_size"])))
-        model.load_state_dict({name: value.float() for name, value in load_file(folder / "model.safetensors").items()})
+        """Read a folder; ValueError, TypeError, KeyError, OSError or RuntimeError when it is not such a one."""
+        values = _config_in(folder)
+        model = cls(WordVectorsConfig(values["vocab_size"], values["hidden_size"]))
+        weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
+        wrong = misfit(model.state_dict(), weights)
+        if wrong:
+            raise UnusableError(f"its weights do not fit config.json ({wrong})")
+        model.load_state_dict(weights)
         return model
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> States:
@@ -58,5 +66,12 @@ class WordVectors(nn.Module):
 
 def is_word_vectors(folder: Path) -> bool:
     """Whether the folder says that it holds word vectors."""
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    values = _config_in(folder)
     return isinstance(values, dict) and values.get("model_type") == "word_vectors"
+
+
+def _config_in(folder: Path) -> Any:
+    try:
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnusableError(f"config.json: {why(error)}") from error

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.serialization import safe_globals
 
 from engine.encoders.cnn10 import Cnn, CnnConfig
+from engine.encoders.weights import misfit
 from engine.errors import KnownError
 
 _NUMPY_SCALARS = [
@@ -117,20 +118,18 @@ def _weights_in(path: Path, key: str | int) -> Mapping[str, Tensor]:
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise KnownError(
             "checkpoint_mismatch",
-            f"The checkpoint {path} does not fit: it has no weights under {key!r}.",
+            f"The checkpoint {path} does not fit: it has no weights under “{key}”.",
             "Name the file as its publisher offers it, unchanged.",
         )
     return state
 
 
 def _checked(path: Path, weights: Mapping[str, Tensor], config: CnnConfig) -> dict[str, Tensor]:
-    expected = Cnn(config).state_dict()
-    missing, unknown = sorted(set(expected) - set(weights)), sorted(set(weights) - set(expected))
-    wrong = sorted(n for n in set(expected) & set(weights) if expected[n].shape != weights[n].shape)
-    if missing or unknown or wrong:
+    wrong = misfit(Cnn(config).state_dict(), weights)
+    if wrong:
         raise KnownError(
             "checkpoint_mismatch",
-            f"The checkpoint {path} does not fit: {missing[:3]} missing, {unknown[:3]} unknown, {wrong[:3]} misshapen.",
+            f"The checkpoint {path} does not fit ({wrong}).",
             "Choose the configuration it was trained with.",
         )
     return {name: value.clone() for name, value in weights.items()}

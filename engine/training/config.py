@@ -6,6 +6,7 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -13,8 +14,19 @@ from typing import Any, Literal, TypeVar
 from engine.encoders.tied_layers import TiedConfig
 from engine.errors import KnownError
 from engine.training.losses import Negatives
+from engine.unusable import why
 
 Config = TypeVar("Config")
+
+KINDS: Mapping[object, str] = {
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+    tuple: "a list",
+    Path: "a path",
+}
+"""What a field holds, as JSON has it."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +124,7 @@ def read_config(kind: type[Config], path: Path) -> Config:
             "config_missing", f"{path} cannot be read: {error.strerror}.", "Check the path of the configuration."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise KnownError("config_invalid", f"{path} is not JSON: {error}.", "Correct it.") from error
+        raise KnownError("config_invalid", f"{path} cannot be used: {why(error)}.", "Correct it.") from error
     return parse_config(kind, values, path)
 
 
@@ -126,7 +138,7 @@ def parse_config(kind: type[Config], values: object, source: Path) -> Config:
 
 def _build(kind: type[Config], values: object, where: str) -> Config:
     if not isinstance(values, dict):
-        raise TypeError(f"{where or 'the configuration'} must be an object")
+        raise TypeError(f"{where.rstrip('.') or 'the configuration'} must be an object")
     hints = typing.get_type_hints(kind)
     fields = dataclasses.fields(kind)  # type: ignore[arg-type]
     known = [field.name for field in fields]
@@ -153,7 +165,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return _build(hint, value, f"{where}.")  # type: ignore[arg-type]
     if origin is Literal:
         if value not in arguments:
-            raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}, not {value!r}")
+            raise ValueError(f"{where} must be one of {', '.join(map(str, arguments))}, not {_shown(value)}")
         return value
     if origin is tuple and isinstance(value, list):
         return tuple(_value(arguments[0], item, where) for item in value)
@@ -164,5 +176,10 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where} is empty")
         return Path(value)
     if not isinstance(hint, type) or type(value) is not hint:
-        raise TypeError(f"{where} must be {getattr(hint, '__name__', hint)}, not {value!r}")
+        raise TypeError(f"{where} must be {KINDS[origin or hint]}, not {_shown(value)}")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the file."""
+    return json.dumps(value, ensure_ascii=False)

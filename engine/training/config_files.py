@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from engine.errors import KnownError
 from engine.training.config import read_config
+from engine.unusable import UNREADABLE, UnusableError, why
 
 Config = TypeVar("Config")
 
@@ -77,9 +78,11 @@ def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
-            raise TypeError("it is not an object")
-    except (OSError, ValueError, TypeError) as error:
-        raise KnownError("config_invalid", f"{path} cannot be used: {error}.", "Correct it or remove it.") from error
+            raise UnusableError("it is not an object")
+    except UNREADABLE as error:
+        raise KnownError(
+            "config_invalid", f"{path} cannot be used: {why(error)}.", "Correct it or remove it."
+        ) from error
     return values
 
 

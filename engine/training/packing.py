@@ -35,11 +35,12 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
             recipe, ``pack_unsupported`` when it is of an encoder that packs do not know; ``pack_broken`` and the like
             when the weights cannot be used.
     """
-    weights, settings = run / "tied.safetensors", run / "config.json"
-    if not weights.is_file() or not settings.is_file():
+    weights, settings, history = run / "tied.safetensors", run / "config.json", run / "history.jsonl"
+    lost = [path.name for path in (weights, settings, history) if not path.is_file()]
+    if lost:
         raise KnownError(
             "training_unfinished",
-            f"{run} holds no finished training: tied.safetensors and config.json are not there.",
+            f"{run} holds no finished training: {' and '.join(lost)} {'are' if len(lost) > 1 else 'is'} not there.",
             "Run “foundsound train” with that output folder; a stopped training goes on.",
         )
     trained = read_config(TrainConfig, settings)
@@ -79,14 +80,9 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
         tied=trained.tied(shape.widths[-1], TextEncoder.load(text).width),
         tied_weights=checkpoints.tensors(weights),
         text_folder=text,
-        about={**about, "trained": {"seed": trained.seed, "epochs": _epochs(run)}},
+        about={**about, "trained": {"seed": trained.seed, "epochs": history.read_bytes().count(b"\n")}},
         max_tokens=encoders.max_tokens,
     )
     pack = build_pack(parts, folder)
     Encoder.load(pack, "cpu")
     return pack
-
-
-def _epochs(run: Path) -> int:
-    """How many epochs the run took."""
-    return len((run / "history.jsonl").read_text(encoding="utf-8").splitlines())

@@ -12,6 +12,7 @@ from engine.__main__ import main
 from engine.errors import KnownError
 from engine.packs import chosen_pack, find_pack, use_pack
 from engine.paths import SHIPPED_PACK, resources
+from tests.plain_words import assert_plain
 from tests.tiny_pack import write_pack
 
 
@@ -153,6 +154,7 @@ def test_a_broken_choice_is_said_and_can_be_mended(own: Path, capsys: pytest.Cap
     with pytest.raises(KnownError) as caught:
         find_pack()
     assert caught.value.kind == "pack_choice_broken"
+    assert_plain(caught.value)
     with pytest.raises(SystemExit) as ended:
         main(["packs", "list"])
     out, err = capsys.readouterr()

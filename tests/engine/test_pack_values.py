@@ -13,6 +13,7 @@ import pytest
 from engine import packs
 from engine.errors import KnownError
 from engine.packs import Pack
+from tests.plain_words import assert_plain
 from tests.tiny_pack import write_pack
 
 DEEP = "[" * 100_000
@@ -31,6 +32,12 @@ def _set(*path: str, value: object) -> Callable[[dict[str, Any]], None]:
     "change",
     [
         _set("format", value=float("inf")),
+        _set("format", value="one"),
+        _set("audio", value=[]),
+        _set("audio", "cnn", "pools", value=["ab", "c"]),
+        _set("files", value=["a.json"]),
+        _set("files", value=[3]),
+        _set("files", "weights.safetensors", value=None),
         _set("id", value="\ud800x"),
         _set("tied_layers", "dim", value=0),
         _set("tied_layers", "dim", value=float("inf")),
@@ -52,6 +59,7 @@ def test_impossible_values(tmp_path: Path, change: Callable[[dict[str, Any]], No
     with pytest.raises(KnownError) as caught:
         Pack.read(folder).verify()
     assert caught.value.kind == "pack_broken"
+    assert_plain(caught.value)
 
 
 def test_json_that_is_nested_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

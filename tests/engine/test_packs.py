@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import KnownError
 from engine.packs import Pack, describe_files, find_pack
+from tests.plain_words import assert_plain
 from tests.tiny_pack import write_pack
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
 
@@ -17,6 +18,7 @@ def _kind(folder: Path) -> str:
     with pytest.raises(KnownError) as caught:
         Pack.read(folder).verify()
     assert str(folder) in str(caught.value)
+    assert_plain(caught.value)
     return caught.value.kind
 
 

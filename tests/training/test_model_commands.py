@@ -26,6 +26,7 @@ from engine.training import recipe
 from engine.training import train as training
 from engine.training.encoders import CNNS
 from tests.engine.command_line import posix_only
+from tests.plain_words import assert_plain
 from tests.tiny_pack import make_pack
 from tests.training import teacher
 from tests.training.tiny import TINY_CNN, text_folder, tiny_cnn, tone
@@ -310,6 +311,37 @@ def test_packs_build_from_a_finished_run(cli: Cli, config: Json) -> None:
     assert "cannot be named" in cli.refused("packs", "build", "--config", name, "--weights", "run", "--id", "../x")
     config["train"]["dropout"] = 0.1
     assert "dropout" in cli.refused("packs", "build", "--config", _write(config), "--weights", "run")
+
+
+def test_a_pack_of_damaged_or_foreign_files_is_refused_in_plain_words(cli: Cli, config: Json) -> None:
+    name = _write(config)
+    cli("train", "--config", name, "--output", "whole")
+    Path("file").touch()
+    tied = load_file("whole/tied.safetensors")
+
+    def misshapen() -> None:
+        save_file({**tied, "audio_projection.weight": torch.zeros(2, 2)}, "run/tied.safetensors")
+
+    for damage, mention in (
+        (misshapen, "of another shape: audio_projection.weight"),
+        (lambda: Path("run", "tied.safetensors").write_text("cut"), "tied.safetensors"),
+        (lambda: Path("run", "config.json").write_text("{"), "config.json cannot be used: it is not JSON"),
+        (lambda: Path("run", "config.json").write_text('{"dim": "x"}'), 'dim must be a whole number, not "x"'),
+        (lambda: Path("run", "config.json").write_text('{"losses": 3}'), "losses must be a list, not 3"),
+        (lambda: Path("run", "recipe.json").write_text('{"recipe": 3}'), "recipe must be an object"),
+        (lambda: Path("run", "history.jsonl").unlink(), "history.jsonl is not there"),
+        (lambda: Path("mine-about.json").write_bytes(b"\xff"), "mine-about.json cannot be used: it is not JSON"),
+    ):
+        shutil.rmtree("run", ignore_errors=True)
+        shutil.copytree("whole", "run")
+        damage()
+        refused = cli.refused("packs", "build", "--config", name, "--weights", "run", "--output", "out")
+        assert mention in refused
+        assert_plain(refused)
+    Path("mine-about.json").unlink()
+    refused = cli.refused("packs", "build", "--config", name, "--weights", "whole", "--output", "file")
+    assert str(Path("file", "text")) in refused
+    assert_plain(refused)
 
 
 def test_evaluate_with_many_files_a_caption_and_some_lost(cli: Cli, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from engine.encoders.encoder import Encoder
 from engine.errors import KnownError
 from engine.packs import Pack, describe_files
+from tests.plain_words import assert_plain
 from tests.tiny_pack import make_pack
 
 
@@ -66,6 +67,7 @@ def _damaged(pack: Pack, name: str, content: bytes | None = None, update_hash: b
 def _load_error(pack: Pack) -> KnownError:
     with pytest.raises(KnownError) as caught:
         Encoder.load(pack, device="cpu")
+    assert_plain(caught.value)
     return caught.value
 
 
@@ -108,4 +110,7 @@ def test_a_missing_weight_and_an_unknown_field(tmp_path: Path) -> None:
     (other.folder / "pack.json").write_text(json.dumps(other.manifest))
     error = _load_error(Pack.read(other.folder))
     assert error.kind == "pack_broken"
-    assert "colour" in str(error)
+    assert "“colour” is unknown" in str(error)
+    del other.manifest["audio"]["cnn"]["colour"], other.manifest["audio"]["cnn"]["widths"]
+    (other.folder / "pack.json").write_text(json.dumps(other.manifest))
+    assert "“widths” is missing" in str(_load_error(Pack.read(other.folder)))

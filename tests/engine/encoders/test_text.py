@@ -12,6 +12,7 @@ from transformers import RobertaConfig, RobertaModel
 
 from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
+from tests.plain_words import assert_plain
 from tests.tiny_pack import make_text_folder
 
 
@@ -65,7 +66,7 @@ def test_long_captions_are_cut_to_the_positions_that_roberta_has_for_tokens(tmp_
     assert torch.isfinite(states).all()
 
 
-@pytest.mark.parametrize("damage", ["missing_weight", "wrong_shape", "truncated", "no_tokenizer"])
+@pytest.mark.parametrize("damage", ["missing_weight", "wrong_shape", "truncated", "no_tokenizer", "no_config", "words"])
 def test_damage_is_a_known_error_and_logged_whole(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
@@ -79,11 +80,14 @@ def test_damage_is_a_known_error_and_logged_whole(
         save_file({**weights, "embeddings.word_embeddings.weight": torch.zeros(3, 16)}, path)
     elif damage == "truncated":
         path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "words":
+        (folder / "config.json").write_text('{"model_type": "word_vectors", "vocab_size": 3, "hidden_size": 4}')
     else:
-        (folder / "tokenizer.json").unlink()
+        (folder / f"{damage.removeprefix('no_')}.json").unlink()
     with pytest.raises(KnownError) as caught:
         TextEncoder.load(folder)
     assert caught.value.kind == "pack_broken"
+    assert_plain(caught.value)
     (record,) = [record for record in caplog.records if record.name == "engine.encoders.text"]
     assert record.exc_info is not None
     assert record.exc_info[1] is caught.value.__cause__
