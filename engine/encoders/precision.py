@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+
+BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+"""Of x86 processors, as PyTorch names them."""
 
 
 def imitates_bf16(kind: str) -> bool:
     """Whether a kind of device (``cpu``, ``cuda`` or ``mps``) has no instructions for bf16 and only imitates it.
 
-    That is so of x86 processors without AVX-512 and of NVIDIA's GPUs before Ampere, and takes many times as long as
-    fp32.
+    That is so of x86 processors before Cooper Lake, Sapphire Rapids and Zen 4, and of NVIDIA's GPUs before Ampere, and
+    takes up to many times as long as fp32. A PyTorch that cannot tell what an x86 processor has is taken for one that
+    would imitate it: fp32 is right everywhere.
     """
     if kind == "cpu":
         is_x86 = platform.machine().lower() in ("x86_64", "amd64")
-        return is_x86 and not torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+        return is_x86 and not any(_capabilities().get(name) for name in BF16_INSTRUCTIONS)
     return kind == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _capabilities() -> Mapping[str, Any]:
+    known = getattr(torch.cpu, "get_capabilities", None)  # the oldest PyTorch that is allowed lacks it
+    return {} if known is None else known()
 
 
 def reduced(device: torch.device | str, wanted: bool = True) -> torch.autocast:
