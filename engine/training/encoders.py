@@ -32,8 +32,8 @@ class EncoderConfig:
 
     Audio: ``cnn`` is CNN10 as ``"panns"`` or ``"aisfx"`` has it, ``"panns_cnn14"``, or ``"crnn"``, the audio encoder of
     the DCASE 2022 task 6b baseline, as wide as the text encoder; with its ``frontend`` and its ``weights`` in
-    safetensors, null to train it from scratch. ``"teacher"`` takes the frames of the recipe's teacher instead, to see
-    how far the CNN stays behind it and to distil such layers; that makes no pack.
+    safetensors or a ``.pth`` as published, null to train it from scratch. ``"teacher"`` takes the frames of the
+    recipe's teacher instead, to see how far the CNN stays behind it and to distil such layers; that makes no pack.
 
     Text: a folder with a Hugging Face encoder (MiniLM, BERT, RoBERTa) or with word vectors
     (``engine.encoders.word_vectors``), or a file with word vectors as word2vec and GloVe write them as text.

@@ -33,6 +33,8 @@ class RunRecord:
         weights = recipe.encoders.weights
         if recipe.encoders.cnn == "teacher" and recipe.teacher is not None:
             return cls(recipe, digest(recipe.teacher.model))
+        if weights is not None and weights.suffix == ".pth":  # as published: the file itself is what is the same
+            return cls(recipe, digest(weights))
         return cls(recipe, None if weights is None else weights_hash(checkpoints.tensors(weights)))
 
     def write(self, run: Path) -> None:

@@ -186,6 +186,27 @@ def test_a_run_is_neither_continued_nor_packed_with_another_cnn(cli: Cli, config
     cli("packs", "build", "--config", other, "--weights", "run", "--output", "packs/other")
 
 
+def test_a_checkpoint_as_published_is_trained_above_and_packed(cli: Cli, config: Json) -> None:
+    def publish(name: str, seed: int) -> str:
+        state = tiny_cnn(seed).state_dict()
+        torch.save(({f"embedding_net.{key}": value for key, value in state.items()}, {}), name)
+        return name
+
+    config["encoders"]["weights"] = publish("checkpoint.pth", seed=0)
+    name = _write(config)
+    cli("train", "--config", name, "--output", "run")
+    cli("train", "--config", name, "--output", "run")
+    assert "Going on with run" in cli.err
+    packed = load_file("run/pack/audio.safetensors")["conv_block1.conv1.weight"]
+    assert packed.equal(tiny_cnn().state_dict()["conv_block1.conv1.weight"].half())
+    Path("checkpoint.pth").rename("moved.pth")
+    config["encoders"]["weights"] = "moved.pth"
+    build = ("packs", "build", "--config", _write(config), "--weights", "run", "--output", "packs/mine")
+    cli(*build)
+    publish("moved.pth", seed=1)
+    assert "another configuration: encoders.weights." in cli.refused(*build)
+
+
 def test_what_stopped_before_its_first_epoch_ended_can_be_taken_up_or_begun_anew(cli: Cli, config: Json) -> None:
     config["train"]["metrics"] = ["val.none"]
     cli.refused("train", "--config", _write(config), "--output", "run")
