@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from engine.paths import DEFAULT_PACK
 from engine.progress import Phases, phases
 
 if TYPE_CHECKING:
+    from engine.training.distil import DistilConfig
     from engine.training.evaluate import Evaluation
     from engine.training.recipe import Recipe
 
@@ -190,13 +192,13 @@ def distil(
     from engine.training import checkpoints
     from engine.training import distil as distilling
     from engine.training.audio_cache import AudioCache
-    from engine.training.config_files import find_config, load_config
+    from engine.training.config_files import find_config
     from engine.training.data import load_manifest
     from engine.training.encoders import CNNS, FRONTENDS
     from engine.training.model import layers_of_run
 
     path = find_config(config)
-    settings = load_config(distilling.DistilConfig, path)
+    settings = read_distillation(path)
     target = output or RUNS / path.stem / "cnn10.safetensors"
     chosen = _available(device)
     frontend, cnn = LogMel(FRONTENDS[settings.frontend]), Cnn(CNNS[settings.cnn])
@@ -261,6 +263,31 @@ def read_recipe(path: Path) -> Recipe:
     if recipe.teacher is not None:
         require_training("onnx")
     return recipe
+
+
+def read_distillation(path: Path) -> DistilConfig:
+    """A distillation's configuration, checked before anything long starts.
+
+    Raises:
+        KnownError: As ``engine.training.config_files.load_config``; ``config_invalid`` when a scene of ``crops_s`` is
+            too short for one frame of the CNN.
+    """
+    from engine.training.config_files import load_config
+    from engine.training.distil import DistilConfig
+    from engine.training.encoders import CNNS, FRONTENDS
+    from engine.training.scene_batches import grain
+
+    settings = load_config(DistilConfig, path)
+    frontend, rate = FRONTENDS[settings.frontend], FRONTENDS[settings.frontend].sample_rate_hz
+    rounded_off = grain(rate, settings.teacher_rate_hz) / 2
+    shortest_s = ((CNNS[settings.cnn].time_stride - 1) * frontend.hop + rounded_off) / rate
+    if min(settings.crops_s) < shortest_s:
+        raise KnownError(
+            "config_invalid",
+            f"{path}: crops_s has {min(settings.crops_s):g} s, too short for one frame of the CNN.",
+            f"Write no less than {math.ceil(shortest_s * 1000) / 1000:g} there.",
+        )
+    return settings
 
 
 class _Epochs:
