@@ -318,10 +318,18 @@ class _Run:
             torch.save(state, partial)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one, and forget what was told of later steps: they are done again."""
         checkpoint = self._beside(".checkpoint.pt")
-        if not checkpoint.exists():
-            return
+        if checkpoint.exists():
+            self._take_up(checkpoint)
+        history = self._beside(".jsonl")
+        lines = history.read_text(encoding="utf-8").splitlines(keepends=True) if history.exists() else []
+        kept = [line for line in lines if not _is_void(line, self.step)]
+        if kept != lines:
+            with whole(history) as partial:
+                partial.write_text("".join(kept), encoding="utf-8")
+
+    def _take_up(self, checkpoint: Path) -> None:
         state = resumable(checkpoint)
         if state.get("settings") != self._settings:
             raise KnownError(
@@ -348,7 +356,16 @@ class _Run:
 def run_files(output: Path) -> tuple[Path, ...]:
     """The files that a distillation to ``output`` writes, and what it leaves of them when it is killed meanwhile."""
     whole_ones = (output, output.with_suffix(".tied.safetensors"), output.with_suffix(".checkpoint.pt"))
-    return (*whole_ones, *map(unfinished, whole_ones), output.with_suffix(".jsonl"))
+    history = output.with_suffix(".jsonl")
+    return (*whole_ones, *map(unfinished, (*whole_ones, history)), history)
+
+
+def _is_void(line: str, step: int) -> bool:
+    """Whether a line of the history is of a step later than this one, or was cut short."""
+    try:
+        return not line.endswith("\n") or bool(json.loads(line)["step"] > step)
+    except (ValueError, KeyError, TypeError):  # not ours to judge
+        return False
 
 
 def _shared(layers: TiedLayers) -> dict[str, Tensor]:

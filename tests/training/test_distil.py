@@ -354,6 +354,24 @@ def test_a_run_that_was_stopped_ends_with_the_very_weights_of_one_that_was_not(
     assert _same(one, two)
 
 
+@pytest.mark.parametrize("checkpoint_every", [2, 100], ids=["behind-a-checkpoint", "without-a-checkpoint"])
+def test_the_history_of_a_run_that_was_killed_tells_of_each_step_once(
+    cache: AudioCache, config: DistilConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, checkpoint_every: int
+) -> None:
+    monkeypatch.setattr("engine.training.distil.REPORT_EVERY", 1)
+    config = replace(config, steps=8, checkpoint_every=checkpoint_every)
+    output, history = tmp_path / "cnn.safetensors", tmp_path / "cnn.jsonl"
+    with monkeypatch.context() as patch:
+        _change_answers(patch, 5, _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            distil(LogMel(AISFX), tiny_cnn(), cache, config, output)
+    assert len(history.read_text().splitlines()) == 5
+    with history.open("a") as file:
+        file.write('{"step": 6, "frame')
+    distil(LogMel(AISFX), tiny_cnn(), cache, config, output)
+    assert [json.loads(line)["step"] for line in history.read_text().splitlines()] == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
 def _change_answers(patch: pytest.MonkeyPatch, healthy_steps: int, change: Callable[[Tensor], Tensor]) -> None:
     """Change a teacher's probabilities after so many steps; it is asked once before the first."""
     asked, answer = count(), Teacher.forward
