@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -270,22 +269,18 @@ def read_distillation(path: Path) -> DistilConfig:
 
     Raises:
         KnownError: As ``engine.training.config_files.load_config``; ``config_invalid`` when a scene of ``crops_s`` is
-            too short for one frame of the CNN.
+            too short for a teacher.
     """
     from engine.training.config_files import load_config
     from engine.training.distil import DistilConfig
-    from engine.training.encoders import CNNS, FRONTENDS
-    from engine.training.scene_batches import grain
+    from engine.training.teacher import SHORTEST_S
 
     settings = load_config(DistilConfig, path)
-    frontend, rate = FRONTENDS[settings.frontend], FRONTENDS[settings.frontend].sample_rate_hz
-    rounded_off = grain(rate, settings.teacher_rate_hz) / 2
-    shortest_s = ((CNNS[settings.cnn].time_stride - 1) * frontend.hop + rounded_off) / rate
-    if min(settings.crops_s) < shortest_s:
+    if min(settings.crops_s) < SHORTEST_S:
         raise KnownError(
             "config_invalid",
-            f"{path}: crops_s has {min(settings.crops_s):g} s, too short for one frame of the CNN.",
-            f"Write no less than {math.ceil(shortest_s * 1000) / 1000:g} there.",
+            f"{path}: crops_s has {min(settings.crops_s):g} s, too short for a teacher.",
+            f"Write no less than {SHORTEST_S:g} there.",
         )
     return settings
 

@@ -39,7 +39,7 @@ from engine.whole_files import unfinished, whole
 
 log = logging.getLogger(__name__)
 
-MAY_CHANGE = ("steps", "checkpoint_every", "held_out")
+MAY_CHANGE = ("steps", "checkpoint_every")
 """Fields that may differ when a run is taken up again."""
 REPORT_EVERY = 20
 
@@ -49,12 +49,13 @@ class DistilConfig:
     """One distillation, as ``foundsound distil --config`` reads it.
 
     ``table`` is a manifest as ``engine.training.data.load_manifest`` takes it, of which the sounds of ``split`` are
-    heard, and so are those of ``more`` such tables. Those of the split ``held_out`` of ``table`` are not learned from:
-    how far the student is from the teacher on them is told at each checkpoint ("": not at all). A sound of twice the
-    length is heard 2 ** ``length_power`` times as often. ``teacher`` is an ONNX model (``engine.training.teacher``) for
-    sounds at ``teacher_rate_hz``. ``start`` holds weights of the CNN, in safetensors or a ``.pth`` as published;
-    without it the CNN starts at random; its first ``frozen_blocks`` stay as they are. ``layers`` is the folder of a
-    training above the teacher's frames. ``frontend`` and ``cnn`` are as in a training's ``encoders``.
+    heard, and so are those of ``more`` such tables. Those of the split ``held_out`` of ``table`` are not learned from
+    ("": there are none): at each checkpoint it is told how far the student is from the teacher on them, and the weights
+    that are kept in the end are those of the nearest checkpoint. A sound of twice the length is heard
+    2 ** ``length_power`` times as often. ``teacher`` is an ONNX model (``engine.training.teacher``) for sounds at
+    ``teacher_rate_hz``. ``start`` holds weights of the CNN, in safetensors or a ``.pth`` as published; without it the
+    CNN starts at random; its first ``frozen_blocks`` stay as they are. ``layers`` is the folder of a training above the
+    teacher's frames. ``frontend`` and ``cnn`` are as in a training's ``encoders``.
 
     Each step hears ``batch_s`` seconds in scenes of one of the lengths ``crops_s``, drawn at random: the app meets
     sounds of any length up to its segments'. The learning rate warms up, holds, and falls over the last
@@ -101,6 +102,11 @@ class DistilProgress:
     held_out_frame_loss: float | None = None
     held_out_vector_loss: float | None = None
 
+    @property
+    def distance(self) -> float | None:
+        """From the teacher on held-out sounds, where that was measured: by vectors, or else by frames."""
+        return self.held_out_frame_loss if self.held_out_vector_loss is None else self.held_out_vector_loss
+
 
 def distil(
     frontend: LogMel,
@@ -131,7 +137,7 @@ def distil(
         device: ``cpu``, ``cuda`` or ``mps``: where the sounds are kept, scenes made (for ``mps`` on the CPU), teacher
             and student run.
         progress: Called every 20 steps and at each checkpoint.
-        held_out: Sounds to measure the running mean on.
+        held_out: Sounds to measure the running mean on, and to choose by which of its checkpoints is kept.
 
     Raises:
         KnownError: ``checkpoint_mismatch`` when the layers are not for the teacher's frames; ``config_changed`` when
@@ -169,8 +175,8 @@ def distil(
                 unheard = reference.losses(run.average)
                 told = replace(told, held_out_frame_loss=unheard[0], held_out_vector_loss=unheard[1])
             run.report(told, progress)
-        if is_checkpoint:
-            run.save()
+            if is_checkpoint:
+                run.save(told.distance)
     return output
 
 
@@ -265,6 +271,7 @@ class _Run:
             [{"params": learning, "scale": 1.0}, {"params": student.heads, "scale": 4.0}], weight_decay=1e-4
         )
         self.step = 0
+        self.nearest = math.inf
         settings = {name: str(value) for name, value in asdict(config).items() if name not in MAY_CHANGE}
         if student.layers is not None:  # other ones may stand in the same folder by now
             settings["weights of layers"] = weights_hash(_shared(student.layers))
@@ -301,21 +308,31 @@ class _Run:
         if progress is not None:
             progress(state)
 
-    def save(self) -> None:
-        """Write the averaged student and then the checkpoint, each whole or not at all."""
-        for model, path in ((self.average.cnn, self.output), (self.average.layers, self._beside(".tied.safetensors"))):
-            if model is not None:
-                with whole(path) as partial:
-                    save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial)
+    def save(self, distance: float | None = None) -> None:
+        """Write the averaged student, unless an earlier one was nearer to the teacher, and then the checkpoint.
+
+        Each is written whole or not at all. ``distance`` is None where it was not measured.
+        """
+        if distance is None or distance < self.nearest:
+            self.nearest = math.inf if distance is None else distance
+            self._write(self.average.cnn, self.output)
+            if self.average.layers is not None:
+                self._write(self.average.layers, self._beside(".tied.safetensors"))
         state = {
             "settings": self._settings,
             "student": self.student.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
+            "nearest": self.nearest,
         }
         with whole(self._beside(".checkpoint.pt")) as partial:
             torch.save(state, partial)
+
+    @staticmethod
+    def _write(model: nn.Module, path: Path) -> None:
+        with whole(path) as partial:
+            save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial)
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one, and forget what was told of later steps: they are done again."""
@@ -340,7 +357,7 @@ class _Run:
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step = int(state["step"])
+        self.step, self.nearest = int(state["step"]), float(state["nearest"])
         log.info("resumed at step %d", self.step)
 
     def _diverged(self) -> KnownError:

@@ -25,6 +25,9 @@ from engine.training.features import Progress, Ragged, Sounds
 from engine.training.onnx_graph import OnnxGraph
 from engine.training.scene_batches import normalised
 
+SHORTEST_S = 0.5
+"""What a teacher must be given at least."""
+
 _SURE = 1e-7
 """Probabilities are kept so far from 0 and 1, so that logits stay finite."""
 
@@ -113,7 +116,7 @@ def _answers(
 
     def answer(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         sound = sounds.load(index, sample_rate_hz)
-        padded = np.pad(sound, (0, max(0, sample_rate_hz // 2 - len(sound))))
+        padded = np.pad(sound, (0, max(0, round(SHORTEST_S * sample_rate_hz) - len(sound))))
         frames, chances = teacher(normalised(torch.from_numpy(padded[None]).to(device)))
         return frames.cpu().numpy(), chances.cpu().numpy()
 

@@ -501,6 +501,31 @@ def test_measuring_changes_nothing_of_what_is_learned(
     assert all(_same(states[0][part], states[1][part]) for part in ("student", "average"))
 
 
+@pytest.mark.parametrize("stops_after", [2, 4, 6])
+def test_the_weights_left_are_those_nearest_to_the_teacher_on_held_out_sounds(
+    cache: AudioCache,
+    held_out: AudioCache,
+    config: DistilConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stops_after: int,
+) -> None:
+    """Also when the run was stopped and went on."""
+    output, distances = tmp_path / "cnn.safetensors", iter((0.5, 0.3, 0.4))
+    measured: list[dict[str, Tensor]] = []
+
+    def losses(_: object, student: Student) -> tuple[float, None]:
+        measured.append(_weights(student.cnn))
+        return next(distances), None
+
+    monkeypatch.setattr(distilling._HeldOut, "losses", losses)
+    for steps in sorted({stops_after, 6}):
+        distil(LogMel(AISFX), tiny_cnn(), cache, replace(config, steps=steps), output, held_out=held_out)
+    assert len(measured) == 3
+    assert _same(load_file(output), measured[1])
+    assert not _same(measured[1], measured[2])
+
+
 @pytest.mark.parametrize("last_step", [3, 4])
 def test_a_diverged_run_leaves_its_last_checkpoint_to_start_from(
     cache: AudioCache, config: DistilConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, last_step: int
