@@ -190,25 +190,30 @@ class _Survey:
         self.frames = 0
         self.varies = False
         self.spoilt = False
-        self._first: Waveform | None = None
+        self._lowest = np.full(audio.channels, np.inf, np.float32)
+        self._highest = -self._lowest
 
-    def add(self, samples: Waveform) -> None:
-        """Take in the next samples, shape (n, channels)."""
+    def add(self, samples: Waveform, sound: NDArray[np.bool_] | None = None) -> None:
+        """Take in the next samples, shape (n, channels); ``sound`` is false where one stands for what was no number."""
         self.meter.add(samples)
         self.frames += len(samples)
-        if self._first is None:
-            self._first = samples[0].copy()
-        self.varies = self.varies or bool((samples != self._first).any())
+        self.spoilt = self.spoilt or sound is not None
+        if not self.varies:
+            counts = True if sound is None else sound
+            self._lowest = np.minimum(self._lowest, samples.min(axis=0, initial=np.inf, where=counts))
+            self._highest = np.maximum(self._highest, samples.max(axis=0, initial=-np.inf, where=counts))
+            self.varies = bool((self._lowest < self._highest).any())
 
 
 def _chunks(audio: AudioFile, survey: _Survey, digest: _Digest, size: int) -> Iterator[Waveform]:
     """Samples of the file, cleaned and surveyed: shape (n, channels), small enough for 32 channels or odd rates."""
     frames = max(1, min(int(_CHUNK_S * audio.sample_rate_hz), _CHUNK_SAMPLES // audio.channels))
     while len(samples := audio.read(frames)):
+        sound = None
         if not (samples.max() < LOUDEST_SAMPLE and samples.min() > -LOUDEST_SAMPLE):  # also where one is NaN
-            samples = np.where(np.abs(samples) < LOUDEST_SAMPLE, samples, np.float32(0))
-            survey.spoilt = True
-        survey.add(samples)
+            sound = np.abs(samples) < LOUDEST_SAMPLE
+            samples = np.where(sound, samples, np.float32(0))
+        survey.add(samples, sound)
         digest.advance(size * min(1.0, survey.frames / audio.frames) if audio.frames else 0.0)
         yield samples
 

@@ -207,6 +207,12 @@ def distil(
     tables = (settings.table, *settings.more)
     sounds = [clip.path for table in tables for clip in load_manifest(table, settings.split)]
     unheard = [clip.path for clip in load_manifest(settings.table, settings.held_out)] if settings.held_out else []
+    if known := set(sounds).intersection(unheard):
+        raise KnownError(
+            "config_invalid",
+            f"{path}: held_out names sounds that are learned from, {min(known)} first.",
+            "Name another split there, or take them out of more.",
+        )
     with _working(target.parent), phases() as shown:
         if fresh:
             _, *records = written = distilling.run_files(target)
@@ -218,7 +224,7 @@ def distil(
             return AudioCache.build(cache / name, sounds, rate, lambda done, total: shown.show("Decoding", done, total))
 
         audio = decoded(f"distil-{path.stem}", sounds)
-        held_out = decoded(f"distil-{path.stem}-held-out", unheard) if unheard else None
+        held_out = decoded(f"distil-{path.stem}/held-out", unheard) if unheard else None
         shown.say(f"Distilling {settings.teacher.name} on {chosen} into {target}")
 
         def show(state: distilling.DistilProgress) -> None:
@@ -227,7 +233,7 @@ def distil(
                 losses += f", vector loss {state.vector_loss:.4f}"
             detail = f"{losses}, {state.crops_per_s:.0f} crops/s"
             shown.show("Steps", state.step, settings.steps, detail)
-            if state.step % settings.checkpoint_every == 0 or state.step == settings.steps:
+            if state.is_checkpoint:
                 if state.held_out_frame_loss is not None:
                     detail += f"; held out: frame loss {state.held_out_frame_loss:.4f}"
                 if state.held_out_vector_loss is not None:
@@ -336,18 +342,9 @@ def _plot(history: list[dict[str, Any]], path: Path) -> None:
 
 def _available(device: Device) -> str:
     """The device's name in torch; KnownError ``device_unavailable`` where there is no such device."""
-    from engine.encoders.encoder import best_device
+    from engine.training.devices import available
 
-    best = best_device()  # no machine has both CUDA and MPS
-    if device is Device.AUTO:
-        return best
-    if device.value not in ("cpu", best):
-        raise KnownError(
-            "device_unavailable",
-            f"PyTorch finds no {device.value.upper()} device here.",
-            "Leave --device out, or name cpu.",
-        )
-    return device.value
+    return available(device.value)
 
 
 def _forget(paths: Sequence[Path], ours: bool) -> None:

@@ -48,24 +48,8 @@ class TextEncoder(nn.Module):
         Raises:
             KnownError: ``pack_broken`` when a file is missing or the weights do not fit the configuration.
         """
-        from transformers import AutoModel
-        from transformers.utils import logging as transformers_logging
-
-        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing is checked below
         try:
-            if is_word_vectors(folder):
-                model: nn.Module = WordVectors.load(folder)
-            else:
-                model, report = AutoModel.from_pretrained(
-                    folder,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    dtype=torch.float32,
-                    output_loading_info=True,
-                    ignore_mismatched_sizes=True,  # the report has them
-                )
-                _require_all_weights(report)
+            model = WordVectors.load(folder) if is_word_vectors(folder) else _read_model(folder)
             tokenizer = _read_tokenizer(folder / "tokenizer.json")
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             log.warning("The text encoder in %s cannot be loaded", folder, exc_info=True)
@@ -130,9 +114,29 @@ def _positions(model: nn.Module, unlimited: int) -> int:
 
 
 def _why(error: Exception) -> str:
-    if type(error) in (ValueError, SafetensorError):  # they are in words, which may go on for paragraphs
-        return str(error).partition("\n")[0].rstrip(".")
-    return why(error).rstrip(".")
+    return (str(error) if isinstance(error, SafetensorError) else why(error)).rstrip(".")
+
+
+def _read_model(folder: Path) -> nn.Module:
+    from transformers import AutoModel
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # what is missing is checked below
+    try:
+        model, report = AutoModel.from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # the report has them
+        )
+    except Exception as error:  # the files are foreign, and every architecture has its own ways to fail on them
+        said = str(error).strip().partition("\n")[0]
+        raise UnusableError(f"Transformers cannot load it: {said}".rstrip(".: ")) from error
+    _require_all_weights(report)
+    return model  # type: ignore[no-any-return]
 
 
 def _read_tokenizer(path: Path) -> Tokenizer:

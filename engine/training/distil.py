@@ -30,7 +30,7 @@ from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.audio_cache import AudioCache
 from engine.training.checkpoints import resumable
-from engine.training.features import weights_hash
+from engine.training.features import key_of, weights_hash
 from engine.training.running_mean import follow
 from engine.training.scene_batches import SceneBatches, grain, normalised, resampled
 from engine.training.student import Examples, Losses, Student
@@ -92,13 +92,14 @@ class DistilConfig:
 
 @dataclass(frozen=True)
 class DistilProgress:
-    """How a distillation stands: losses are those of the last batch, at checkpoints also of the held-out sounds."""
+    """How a distillation stands: losses are those of the last batch, at a checkpoint also of the held-out sounds."""
 
     step: int
     frame_loss: float
     tag_loss: float
     vector_loss: float
     crops_per_s: float
+    is_checkpoint: bool = False
     held_out_frame_loss: float | None = None
     held_out_vector_loss: float | None = None
 
@@ -142,8 +143,8 @@ def distil(
     Raises:
         KnownError: ``checkpoint_mismatch`` when the layers are not for the teacher's frames; ``config_changed`` when
             the checkpoint is of another configuration or other layers, ``checkpoint_unreadable`` when it is damaged;
-            ``distil_diverged`` when the loss or its gradient is no number any more, and the weights and the checkpoint
-            last written stay as they are.
+            ``distil_diverged`` when the loss, its gradient or the distance on held-out sounds is no number any more,
+            and the weights and the checkpoint last written stay as they are.
     """
     torch.manual_seed(config.seed)
     listening = _Listening(cache, config, device)
@@ -156,7 +157,7 @@ def distil(
             'Name the folder of a training with "cnn": "teacher" as layers.',
         )
     student = Student(cnn, width, classes, layers, config.frozen_blocks)
-    run = _Run(student, config, output, device)
+    run = _Run(student, config, output, device, held_out)
     run.resume()
     frontend = frontend.to(device)
     judge = copy.deepcopy(layers).to(device).eval() if layers is not None else None
@@ -170,13 +171,11 @@ def distil(
         if is_checkpoint or run.step % REPORT_EVERY == 0:
             frame, tag, vector = (loss.item() for loss in losses)
             speed = heard / (time.monotonic() - started)
-            told = DistilProgress(run.step, frame, tag, vector, speed)
+            told = DistilProgress(run.step, frame, tag, vector, speed, is_checkpoint)
             if reference is not None and is_checkpoint:
                 unheard = reference.losses(run.average)
                 told = replace(told, held_out_frame_loss=unheard[0], held_out_vector_loss=unheard[1])
             run.report(told, progress)
-            if is_checkpoint:
-                run.save(told.distance)
     return output
 
 
@@ -260,7 +259,9 @@ def _full(rows: Tensor) -> Tensor:
 class _Run:
     """Student, running mean and optimiser on one device, and their checkpoint."""
 
-    def __init__(self, student: Student, config: DistilConfig, output: Path, device: str) -> None:
+    def __init__(
+        self, student: Student, config: DistilConfig, output: Path, device: str, held_out: AudioCache | None = None
+    ) -> None:
         self.config = config
         self.output = output
         self.student = student.to(device)
@@ -271,10 +272,14 @@ class _Run:
             [{"params": learning, "scale": 1.0}, {"params": student.heads, "scale": 4.0}], weight_decay=1e-4
         )
         self.step = 0
-        self.nearest = math.inf
+        self._nearest = math.inf
+        self._kept: dict[str, Tensor] = {}
+        self._history: list[dict[str, float]] = []
         settings = {name: str(value) for name, value in asdict(config).items() if name not in MAY_CHANGE}
         if student.layers is not None:  # other ones may stand in the same folder by now
             settings["weights of layers"] = weights_hash(_shared(student.layers))
+        if held_out is not None:  # distances from other sounds are not to be compared
+            settings["held out"] = key_of(held_out.files)
         self._settings = json.dumps(settings, sort_keys=True)
 
     def learn(self, examples: Examples) -> Losses:
@@ -301,52 +306,49 @@ class _Run:
         return Losses(*(loss.detach() for loss in losses))
 
     def report(self, state: DistilProgress, progress: Callable[[DistilProgress], None] | None) -> None:
-        """Write a line of the history; tell the caller."""
-        with self._beside(".jsonl").open("a", encoding="utf-8") as history:
-            known = {name: round(value, 5) for name, value in asdict(state).items() if value is not None}
-            history.write(json.dumps(known) + "\n")
+        """Keep the state in the history; at a checkpoint write everything; tell the caller.
+
+        Raises:
+            KnownError: ``distil_diverged`` when the distance from the teacher is no number.
+        """
+        told = {name: value for name, value in asdict(state).items() if value is not None and name != "is_checkpoint"}
+        self._history.append({name: round(value, 5) for name, value in told.items()})
+        if state.is_checkpoint:
+            self._save(state.distance)
+        else:
+            self._write_history()
         if progress is not None:
             progress(state)
 
-    def save(self, distance: float | None = None) -> None:
-        """Write the averaged student, unless an earlier one was nearer to the teacher, and then the checkpoint.
+    def _save(self, distance: float | None) -> None:
+        """Keep the running mean unless an earlier one was nearer to the teacher; write the checkpoint, then the rest.
 
-        Each is written whole or not at all. ``distance`` is None where it was not measured.
+        ``distance`` is None where it is not measured.
         """
-        if distance is None or distance < self.nearest:
-            self.nearest = math.inf if distance is None else distance
-            self._write(self.average.cnn, self.output)
-            if self.average.layers is not None:
-                self._write(self.average.layers, self._beside(".tied.safetensors"))
+        if distance is not None and not math.isfinite(distance):
+            raise self._diverged()
+        if distance is None or distance < self._nearest:
+            self._nearest = math.inf if distance is None else distance
+            self._kept = {name: value.detach().cpu().clone() for name, value in self.average.state_dict().items()}
         state = {
             "settings": self._settings,
             "student": self.student.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.step,
-            "nearest": self.nearest,
+            "nearest": self._nearest,
+            "kept": self._kept,
+            "history": json.dumps(self._history),
         }
         with whole(self._beside(".checkpoint.pt")) as partial:
             torch.save(state, partial)
-
-    @staticmethod
-    def _write(model: nn.Module, path: Path) -> None:
-        with whole(path) as partial:
-            save_file({name: value.cpu().contiguous() for name, value in model.state_dict().items()}, partial)
+        self._write_results()
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one, and forget what was told of later steps: they are done again."""
+        """Go on from the checkpoint, if there is one, and write what a run that was killed after it did not get to."""
         checkpoint = self._beside(".checkpoint.pt")
-        if checkpoint.exists():
-            self._take_up(checkpoint)
-        history = self._beside(".jsonl")
-        lines = history.read_text(encoding="utf-8").splitlines(keepends=True) if history.exists() else []
-        kept = [line for line in lines if not _is_void(line, self.step)]
-        if kept != lines:
-            with whole(history) as partial:
-                partial.write_text("".join(kept), encoding="utf-8")
-
-    def _take_up(self, checkpoint: Path) -> None:
+        if not checkpoint.exists():
+            return
         state = resumable(checkpoint)
         if state.get("settings") != self._settings:
             raise KnownError(
@@ -357,8 +359,25 @@ class _Run:
         self.student.load_state_dict(state["student"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.step, self.nearest = int(state["step"]), float(state["nearest"])
+        self.step, self._nearest, self._kept = int(state["step"]), float(state["nearest"]), state["kept"]
+        self._history = json.loads(state["history"])
+        self._write_results()
         log.info("resumed at step %d", self.step)
+
+    def _write_results(self) -> None:
+        """The weights that are kept and the history, each whole or not at all."""
+        parts = {"cnn.": self.output}
+        if self.average.layers is not None:
+            parts["layers."] = self._beside(".tied.safetensors")
+        for part, path in parts.items():
+            state = {name.removeprefix(part): value for name, value in self._kept.items() if name.startswith(part)}
+            with whole(path) as partial:
+                save_file({name: value.contiguous() for name, value in state.items()}, partial)
+        self._write_history()
+
+    def _write_history(self) -> None:
+        with whole(self._beside(".jsonl")) as partial:
+            partial.write_text("".join(json.dumps(line) + "\n" for line in self._history), encoding="utf-8")
 
     def _diverged(self) -> KnownError:
         hint = "Start over with a lower learning_rate."
@@ -372,17 +391,8 @@ class _Run:
 
 def run_files(output: Path) -> tuple[Path, ...]:
     """The files that a distillation to ``output`` writes, and what it leaves of them when it is killed meanwhile."""
-    whole_ones = (output, output.with_suffix(".tied.safetensors"), output.with_suffix(".checkpoint.pt"))
-    history = output.with_suffix(".jsonl")
-    return (*whole_ones, *map(unfinished, (*whole_ones, history)), history)
-
-
-def _is_void(line: str, step: int) -> bool:
-    """Whether a line of the history is of a step later than this one, or was cut short."""
-    try:
-        return not line.endswith("\n") or bool(json.loads(line)["step"] > step)
-    except (ValueError, KeyError, TypeError):  # not ours to judge
-        return False
+    written = tuple(map(output.with_suffix, (output.suffix, ".tied.safetensors", ".checkpoint.pt", ".jsonl")))
+    return (*written, *map(unfinished, written))
 
 
 def _shared(layers: TiedLayers) -> dict[str, Tensor]:

@@ -67,7 +67,7 @@ def load_audio(config: EncoderConfig, text_width: int) -> AudioEncoder | None:
         raise KnownError(
             "config_invalid",
             "A frozen audio encoder needs encoders.weights.",
-            'Name a safetensors file there, or add "audio" to encoders.trainable.',
+            'Name a safetensors file or a published .pth there, or add "audio" to encoders.trainable.',
         )
     if config.cnn == "crnn":
         if config.weights is not None:

@@ -121,8 +121,17 @@ class Held:
 
 
 def held(rows: Rows, device: str) -> Rows:
-    """The same rows in a device's memory, where they are features of a frozen encoder."""
-    return Held(rows, device) if isinstance(rows, View) else rows
+    """The same rows in a GPU's memory, if they are features that were cached and take at most half of what is free."""
+    if not isinstance(rows, View) or 4 * int(rows.lengths.sum()) * rows.width > _free_bytes(device):
+        return rows
+    return Held(rows, device)
+
+
+def _free_bytes(device: str) -> int:
+    """Of a GPU's memory."""
+    if torch.device(device).type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    return int(torch.cuda.mem_get_info(device)[0])
 
 
 class Sounds(Protocol):
@@ -281,7 +290,7 @@ def weights_hash(state: Mapping[str, Tensor]) -> str:
 
 def chunks(sounds: Sounds, sample_rate_hz: int) -> Iterator[list[Waveform]]:
     """All sounds in order, ``CHUNK`` at a time, decoded by threads (libsndfile and soxr release the GIL)."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         for start in range(0, len(sounds), CHUNK):
             indices = range(start, min(start + CHUNK, len(sounds)))
             yield list(pool.map(lambda index: sounds.load(index, sample_rate_hz), indices))
@@ -327,8 +336,11 @@ def appearing(folder: Path) -> Iterator[Path]:
     partial.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
-        if not folder.exists():  # another process may have been quicker
+        try:
             partial.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was quicker
+                raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -18,7 +18,9 @@ from engine.training.model import RetrievalModel
 from engine.training.rows import concatenate, crop, drawn, drop_tokens
 
 PARTS = 6
-"""On a CPU a batch is encoded in at most this many parts of like length; a GPU is quicker with the padding."""
+"""A batch is encoded in at most this many parts of like length. A GPU is quicker with the padding, and gets it whole
+unless an encoder is trained, whose batch norms may learn from what they are given together.
+"""
 
 
 class Objective(nn.Module):
@@ -93,8 +95,8 @@ class Objective(nn.Module):
             soft = (alike @ alike.T / 0.1).softmax(dim=1)
             known = (1.0 - config.soft_weight) * known + config.soft_weight * soft
         if config.caption_weight > 0:
-            states, lengths = self.data.states.batch(batch.captions)
-            mean = F.normalize(states.sum(dim=1) / lengths[:, None], dim=1).to(known.device)
+            states, _ = self.data.states.batch(batch.captions)
+            mean = F.normalize(states.sum(dim=1), dim=1).to(known.device)  # of any length, it points the same way
             soft = (mean @ mean.T / 0.1).softmax(dim=1)
             known = (1.0 - config.caption_weight) * known + config.caption_weight * soft
         return known
@@ -117,7 +119,7 @@ class Objective(nn.Module):
         """``encode`` in a few parts of like length, so that little padding is computed: unit vectors (batch, dim)."""
         device = self.log_temperature.device
         with reduced(device, self.config.reduced_precision):
-            if device.type != "cpu":
+            if device.type != "cpu" and self.data.audio_encoder is None and self.data.text_encoder is None:
                 return encode(rows, lengths).float()
             order = lengths.argsort(stable=True)
             parts = []

@@ -10,6 +10,7 @@ from engine.errors import KnownError
 from engine.training import checkpoints
 from engine.training.config import read_config
 from engine.training.config_files import leaves
+from engine.training.encoders import CNNS
 from engine.training.features import weights_hash
 from engine.training.recipe import Recipe
 from engine.training.teacher import digest
@@ -29,13 +30,20 @@ class RunRecord:
 
     @classmethod
     def of(cls, recipe: Recipe) -> RunRecord:
-        """The record of a recipe; KnownError ``checkpoint_unreadable`` when its ``encoders.weights`` are damaged."""
-        weights = recipe.encoders.weights
-        if recipe.encoders.cnn == "teacher" and recipe.teacher is not None:
+        """The record of a recipe; the same weights count as the same in safetensors and in a ``.pth`` as published.
+
+        Raises:
+            KnownError: ``checkpoint_unreadable`` when its ``encoders.weights`` are damaged, ``checkpoint_mismatch``
+                when they are a ``.pth`` that does not fit.
+        """
+        weights, cnn = recipe.encoders.weights, recipe.encoders.cnn
+        if cnn == "teacher" and recipe.teacher is not None:
             return cls(recipe, digest(recipe.teacher.model))
-        if weights is not None and weights.suffix == ".pth":  # as published: the file itself is what is the same
-            return cls(recipe, digest(weights))
-        return cls(recipe, None if weights is None else weights_hash(checkpoints.tensors(weights)))
+        if weights is None or cnn not in CNNS:  # what takes no weights refuses them when it is loaded
+            return cls(recipe, None)
+        is_published = weights.suffix == ".pth"
+        state = checkpoints.converted(weights, CNNS[cnn]) if is_published else checkpoints.tensors(weights)
+        return cls(recipe, weights_hash(state))
 
     def write(self, run: Path) -> None:
         """Keep the record in a run's folder, before the run begins."""

@@ -16,8 +16,9 @@ def follow(mean: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     decay = min(decay, (1 + step) / (10 + step))
     pairs = list(zip(mean.state_dict().values(), model.state_dict().values(), strict=True))
     floating = [pair for pair in pairs if pair[0].is_floating_point()]
-    update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
-    update([kept for kept, _ in floating], [new for _, new in floating], None)
+    if floating:  # nothing is, where encoders are frozen and there are no layers
+        update = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+        update([kept for kept, _ in floating], [new for _, new in floating], None)
     for kept, new in pairs:
         if not kept.is_floating_point():
             kept.copy_(new)

@@ -7,10 +7,8 @@ A teacher takes peak-normalised ``waveform`` (batch, samples) of at least half a
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +30,6 @@ _SURE = 1e-7
 """Probabilities are kept so far from 0 and 1, so that logits stay finite."""
 
 
-def precise() -> AbstractContextManager[None]:
-    """CUDA's convolutions in full precision: a teacher's front end is one."""
-    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-
-
 class Teacher(nn.Module):
     """A teacher, on whatever device it is moved to.
 
@@ -56,7 +49,7 @@ class Teacher(nn.Module):
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
         """Peak-normalised waveforms (batch, samples) -> frames (batch, t, width), probabilities (batch, classes)."""
-        with precise():
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # its front end is a convolution
             answers = dict(zip(self.graph.outputs, self.graph(waveforms), strict=True))
         return answers["frames"], answers["probabilities"]
 
@@ -77,7 +70,7 @@ def heard(
     progress: Progress | None = None,
     device: str = "cpu",
 ) -> Heard:
-    """What a teacher makes of each sound.
+    """What a teacher makes of each sound, computed once for both, as frames cost nothing more.
 
     Args:
         sounds: The sounds.
@@ -110,23 +103,21 @@ def _answers(
 ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """The teacher's frames (1, t, width) and probabilities (1, classes) for each sound, in order.
 
-    Each thread takes a whole sound: a teacher's many small operators do not share one well.
+    On a CPU each thread takes a whole sound, as a teacher's many small operators do not share one well. A GPU takes one
+    sound after the other; MPS does not bear more threads than one.
     """
     teacher = Teacher(model).to(device).eval()
 
-    def answer(index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        sound = sounds.load(index, sample_rate_hz)
+    def answer(sound: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         padded = np.pad(sound, (0, max(0, round(SHORTEST_S * sample_rate_hz) - len(sound))))
         frames, chances = teacher(normalised(torch.from_numpy(padded[None]).to(device)))
         return frames.cpu().numpy(), chances.cpu().numpy()
 
     threads = torch.get_num_threads()
     try:
-        with (
-            precise(),  # threads that went in and out of it would see each other's
-            ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool,
-        ):
-            yield from pool.map(answer, range(len(sounds)))
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            for chunk in features.chunks(sounds, sample_rate_hz):
+                yield from pool.map(answer, chunk) if torch.device(device).type == "cpu" else map(answer, chunk)
     finally:
         torch.set_num_threads(threads)  # what a thread sets is the default of those that come after it
 

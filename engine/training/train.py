@@ -84,7 +84,9 @@ class Trainer:
         _check(config, data, validation)
         torch.manual_seed(config.seed)
         if torch.device(device).type != "cpu":
-            data = replace(data, frames=held(data.frames, device), states=held(data.states, device))
+            frames = data.frames if data.audio_encoder is not None else held(data.frames, device)
+            states = data.states if data.text_encoder is not None else held(data.states, device)
+            data = replace(data, frames=frames, states=states)
         self.config = config
         self.data = data
         self.validation = validation

@@ -151,10 +151,14 @@ def test_a_click_after_long_silence_is_a_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
-@pytest.mark.parametrize("share", [1.0, 0.5])
-def test_nothing_but_silence_and_what_is_no_number_is_damaged(tmp_path: Path, bad: float, share: float) -> None:
-    sound = np.zeros((300_000, 2), np.float32)
-    sound[: int(share * 300_000)] = bad
+@pytest.mark.parametrize("level", [0.0, 0.25])
+@pytest.mark.parametrize("spoilt", [slice(None), slice(150_000), slice(150_000, None)])
+def test_nothing_but_silence_and_what_is_no_number_is_damaged(
+    tmp_path: Path, bad: float, level: float, spoilt: slice
+) -> None:
+    sound = np.full((300_000, 2), level, np.float32)
+    sound[:, 1] /= 2
+    sound[spoilt] = bad
     assert problem(write_sound(tmp_path / "a.wav", sound, subtype="FLOAT")) == "sound_damaged"
 
 

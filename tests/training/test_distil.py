@@ -304,7 +304,7 @@ def test_going_on_takes_up_everything_that_a_step_depends_on(tmp_path: Path, lay
         whole.learn(examples(step))
     for step in range(3):
         first.learn(examples(step))
-    first.save()
+    first.report(DistilProgress(3, 0.0, 0.0, 0.0, 0.0, is_checkpoint=True), None)
     second = _run(tmp_path / "cnn.safetensors", seed=5, layers=layers)
     second.resume()
     assert second.step == 3
@@ -316,7 +316,7 @@ def test_going_on_takes_up_everything_that_a_step_depends_on(tmp_path: Path, lay
 def test_a_run_does_not_go_on_under_other_layers(tmp_path: Path) -> None:
     run = _run(tmp_path / "cnn.safetensors", layers=_layers())
     run.learn(_examples(0))
-    run.save()
+    run.report(DistilProgress(1, 0.0, 0.0, 0.0, 0.0, is_checkpoint=True), None)
     other = _layers()
     with torch.no_grad():
         other.text_projection.bias.add_(1.0)
@@ -501,6 +501,7 @@ def test_measuring_changes_nothing_of_what_is_learned(
     assert all(_same(states[0][part], states[1][part]) for part in ("student", "average"))
 
 
+@pytest.mark.parametrize("layers", [None, _layers()], ids=["frames", "vectors"])
 @pytest.mark.parametrize("stops_after", [2, 4, 6])
 def test_the_weights_left_are_those_nearest_to_the_teacher_on_held_out_sounds(
     cache: AudioCache,
@@ -509,21 +510,47 @@ def test_the_weights_left_are_those_nearest_to_the_teacher_on_held_out_sounds(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     stops_after: int,
+    layers: TiedLayers | None,
 ) -> None:
-    """Also when the run was stopped and went on."""
-    output, distances = tmp_path / "cnn.safetensors", iter((0.5, 0.3, 0.4))
+    """Also when the run was stopped and its weights were moved away; given layers, vectors say how near."""
+    output = tmp_path / "cnn.safetensors"
+    frames, vectors = ((0.5, 0.3, 0.4), (None, None, None)) if layers is None else ((0.1, 0.3, 0.2), (0.5, 0.3, 0.4))
+    distances = zip(frames, vectors, strict=True)
     measured: list[dict[str, Tensor]] = []
 
-    def losses(_: object, student: Student) -> tuple[float, None]:
-        measured.append(_weights(student.cnn))
-        return next(distances), None
+    def losses(_: object, student: Student) -> tuple[float, float | None]:
+        measured.append(_weights(student))
+        return next(distances)
 
     monkeypatch.setattr(distilling._HeldOut, "losses", losses)
     for steps in sorted({stops_after, 6}):
-        distil(LogMel(AISFX), tiny_cnn(), cache, replace(config, steps=steps), output, held_out=held_out)
+        output.unlink(missing_ok=True)
+        distil(LogMel(AISFX), tiny_cnn(), cache, replace(config, steps=steps), output, layers, held_out=held_out)
     assert len(measured) == 3
-    assert _same(load_file(output), measured[1])
+    kept = {f"cnn.{name}": value for name, value in load_file(output).items()}
+    if layers is not None:
+        tied = load_file(output.with_suffix(".tied.safetensors"))
+        kept |= {f"layers.{name}": value for name, value in tied.items()}
+    assert all(torch.equal(value, measured[1][name]) for name, value in kept.items())
     assert not _same(measured[1], measured[2])
+
+
+def test_a_distance_that_is_no_number_is_told(
+    cache: AudioCache, held_out: AudioCache, config: DistilConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distilling._HeldOut, "losses", lambda *_: (float("nan"), None))
+    with pytest.raises(KnownError) as caught:
+        distil(LogMel(AISFX), tiny_cnn(), cache, config, tmp_path / "cnn.safetensors", held_out=held_out)
+    assert caught.value.kind == "distil_diverged"
+
+
+def test_distances_from_other_sounds_are_not_compared(
+    cache: AudioCache, held_out: AudioCache, config: DistilConfig, tmp_path: Path
+) -> None:
+    output = tmp_path / "cnn.safetensors"
+    distil(LogMel(AISFX), tiny_cnn(), cache, config, output, held_out=held_out)
+    with pytest.raises(KnownError, match="another configuration"):
+        distil(LogMel(AISFX), tiny_cnn(), cache, config, output, held_out=cache)
 
 
 @pytest.mark.parametrize("last_step", [3, 4])

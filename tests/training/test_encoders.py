@@ -29,7 +29,7 @@ def test_every_audio_encoder_from_scratch() -> None:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"trainable": ()}, r"encoders\.weights"),
+        ({"trainable": ()}, r"encoders\.weights\. Name a safetensors file or a published \.pth there"),
         ({"cnn": "crnn", "weights": Path("a.safetensors")}, "from scratch"),
         ({"weights": Path("a.safetensors")}, r"a\.safetensors"),
     ],

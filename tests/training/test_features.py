@@ -135,7 +135,7 @@ def test_token_numbers_are_those_of_the_encoder(tmp_path: Path) -> None:
 def test_held_rows_make_the_very_batches_of_their_view(tmp_path: Path, device: str, indices: list[int]) -> None:
     one, two = _ragged(tmp_path / "one", [2, 5, 1]), _ragged(tmp_path / "two", [4, 3])
     view = features.View([(two, 1), (one, 2), (one, 0), (two, 0), (one, 1)])
-    held = features.held(view, device)
+    held = features.Held(view, device)
     assert (held.lengths.tolist(), held.width) == ([3, 1, 2, 4, 5], 3)
     rows, lengths = held.batch(np.array(indices))
     wanted, known = view.batch(np.array(indices))
@@ -144,7 +144,15 @@ def test_held_rows_make_the_very_batches_of_their_view(tmp_path: Path, device: s
     assert lengths.equal(known)
 
 
-def test_what_a_trained_encoder_begins_with_is_not_held(tmp_path: Path) -> None:
+def test_rows_are_held_if_they_take_at_most_half_of_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = features.View.joined([_ragged(tmp_path / "rows", [2, 5])])
+    room = 2 * (7 * view.width * 2)
+    for free, is_held in ((room, True), (room - 1, False)):
+        monkeypatch.setattr(features, "_free_bytes", lambda _, free=free: free)
+        assert isinstance(features.held(view, "cpu"), features.Held) == is_held
+
+
+def test_token_numbers_are_not_held(tmp_path: Path) -> None:
     tokens = features.Tokens(["a dog barks"], TextEncoder.load(text_folder(tmp_path / "text")))
     assert features.held(tokens, "cpu") is tokens
 

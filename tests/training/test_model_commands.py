@@ -205,6 +205,16 @@ def test_a_checkpoint_as_published_is_trained_above_and_packed(cli: Cli, config:
     cli(*build)
     publish("moved.pth", seed=1)
     assert "another configuration: encoders.weights." in cli.refused(*build)
+    save_file(tiny_cnn(seed=0).state_dict(), "same.safetensors")
+    config["encoders"]["weights"] = "same.safetensors"
+    _write(config)
+    cli(*build)
+    Path("damaged.pth").write_bytes(Path("moved.pth").read_bytes()[:-100])
+    config["encoders"]["weights"] = "damaged.pth"
+    _write(config)
+    for command in (("train", "--config", name, "--output", "new"), build):
+        assert "The checkpoint damaged.pth is damaged" in cli.refused(*command)
+    assert not Path("new").exists()
 
 
 def test_what_stopped_before_its_first_epoch_ended_can_be_taken_up_or_begun_anew(cli: Cli, config: Json) -> None:
@@ -507,6 +517,7 @@ def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
         ({"cnn": "panns", "frontend": "panns"}, "cnn10.safetensors"),
         ({"more": ["sounds/manifest.csv", "gone.csv"]}, "more is gone.csv"),
         ({"held_out": "tset"}, "manifest.csv"),
+        ({"held_out": "train"}, "held_out names sounds that are learned from, sounds/"),
         ({"teachr": 1}, "unknown field teachr"),
     ):
         assert mention in cli.refused("distil", "--config", _write({**distillation, **change}))

@@ -104,6 +104,21 @@ def test_captions_alike_take_their_share_of_what_the_teacher_left() -> None:
     np.testing.assert_allclose(_targets(config, _batch()), wanted, rtol=1e-4, atol=1e-6)
 
 
+class Elsewhere(Memory):
+    """Rows on another device than their lengths."""
+
+    def batch(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        rows, lengths = super().batch(indices)
+        return rows.to("meta"), lengths
+
+
+def test_captions_alike_are_found_where_their_states_are() -> None:
+    data, config = _data(), replace(CONFIG, caption_weight=0.4)
+    elsewhere = replace(data, states=Elsewhere([np.array(rows, np.float32) for rows in CAPTIONS]))
+    found = Objective(config, elsewhere)._targets(_batch(), torch.from_numpy(CHAIN).to("meta"))
+    assert (found.device.type, found.shape) == ("meta", (3, 3))
+
+
 @pytest.mark.parametrize("tags_per_step", [3, 128])
 def test_the_tag_loss_hears_every_worded_tag(tags_per_step: int) -> None:
     """Two directions of KL divergence, from what the teacher says of the three worded tags; they start at 0.07."""

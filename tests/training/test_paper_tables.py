@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from engine.errors import KnownError
 from engine.training import paper_tables
@@ -76,6 +77,32 @@ def test_figures_are_kept_once_a_seed_and_shown_as_mean_and_deviation(tmp_path: 
     assert len({line.count("|") for line in unpublished.splitlines()}) == 1
 
 
+def test_seconds_are_averaged_over_runs_of_one_kind_of_device(tmp_path: Path) -> None:
+    results = Results(tmp_path / "results.json")
+    row = Row("row", {}, {}, tmp_path)
+    kinds: list[dict[str, Any]] = [{}, {"device": "cpu", "seconds": 30}, {"device": "cuda", "seconds": 3}]
+    for seed, kind in enumerate(kinds):
+        results.add({**_run(row, seed, 0.1), **kind})
+    assert as_markdown(Table("t", (row,)), results).endswith(" | 20, 3 (cuda) |")
+
+
+@pytest.mark.parametrize(
+    ("device", "said"), [("gpu", "invalid choice: 'gpu'"), ("cuda", "PyTorch finds no CUDA device")]
+)
+def test_a_device_that_is_not_there_is_told_before_anything_is_made(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    device: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(paper_tables, "make_stand_ins", lambda folder, text: pytest.fail("made stand-ins"))
+    with pytest.raises(SystemExit) as caught:
+        paper_tables.main(["--docs", str(tmp_path), "--device", device])
+    assert said in f"{caught.value}{capsys.readouterr().err}"
+
+
 def test_effective_rank() -> None:
     line = np.arange(4.0, dtype=np.float32)[:, None] * np.array([[1.0, 2.0, 0.0]], np.float32)
     assert effective_rank(line) == pytest.approx(1.0, abs=1e-3)
@@ -130,6 +157,7 @@ def test_a_stopped_command_goes_on_where_it_was_past_what_is_missing(
     ] * 2
     runs = json.loads((tmp_path / "paper-tables.json").read_text(encoding="utf-8"))
     assert [(run["row"], run["seed"], run["epochs"]) for run in runs] == [("only", 0, 2), ("only", 1, 2)]
+    assert [run["device"] for run in runs] == ["cpu", "cpu"]
     mean = sum(run["metrics"]["queries"]["map_at_10"] for run in runs) / 2
     assert f"| {mean:.3f} ± " in (tmp_path / "paper-tables.md").read_text(encoding="utf-8")
     monkeypatch.setattr(paper_tables, "train", lambda *parts: pytest.fail("trained again"))

@@ -38,3 +38,7 @@ def test_what_does_not_learn_stays_to_the_last_bit() -> None:
     for step in range(30):
         follow(mean, model, 0.999, step)
     assert mean.weight.equal(model.weight)
+
+
+def test_a_model_without_weights_has_a_mean() -> None:
+    follow(nn.Identity(), nn.Identity(), 0.9, 0)

@@ -41,7 +41,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
         return answer(self, waveforms)
 
     monkeypatch.setattr(Teacher, "forward", forward)
-    monkeypatch.setattr("engine.training.teacher.os.cpu_count", lambda: 1)  # one after the other
+    monkeypatch.setattr("engine.training.teacher.torch.get_num_threads", lambda: 1)  # one after the other
     return noted
 
 
@@ -117,7 +117,7 @@ class Noises:
 
 
 def test_threads_keep_the_order_of_the_sounds(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.training.teacher.os.cpu_count", lambda: 4)
+    monkeypatch.setattr("engine.training.teacher.torch.get_num_threads", lambda: 4)
     monkeypatch.setattr("engine.training.features.CHUNK", 16)
     sounds, told = Noises(40), list[tuple[int, int]]()
     found = teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache", lambda *state: told.append(state))
@@ -133,7 +133,7 @@ def test_threads_keep_the_order_of_the_sounds(model: Path, tmp_path: Path, monke
 def test_a_sound_that_cannot_be_read_stops_it_and_leaves_nothing(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    monkeypatch.setattr("engine.training.teacher.os.cpu_count", lambda: threads)
+    monkeypatch.setattr("engine.training.teacher.torch.get_num_threads", lambda: threads)
     paths = [tone(tmp_path / f"{index}.wav", 440, 0.1) for index in range(12)]
     paths[5].write_bytes(b"not a sound")
     with pytest.raises(KnownError, match=r"5\.wav"):

@@ -19,6 +19,7 @@ from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
 from engine.training.config import TrainConfig, read_config
 from engine.training.examples import TrainSet, batch_of, batches, batches_per_epoch
+from engine.training.features import Held, Ragged, View, written
 from engine.training.train import Trainer, train
 from engine.training.validation import EvalSet, vectors
 from tests.training.tiny import Memory
@@ -105,10 +106,47 @@ def test_every_kind_of_training_learns(problem: Problem, tmp_path: Path, changes
     assert max(line["val"]["map_all"] for line in history) == pytest.approx(result.best, abs=1e-5)
 
 
+def _cached(problem: Problem, folder: Path) -> Problem:
+    """The same with frames and states as features that were cached."""
+    data, validation = problem
+    views = []
+    for name, rows in (("frames", data.frames), ("states", data.states)):
+        with written(folder / name) as add:
+            for index in range(len(rows.lengths)):
+                add([rows.batch(np.array([index]))[0][0].numpy().astype(np.float16)])
+        views.append(View.joined([Ragged(folder / name)]))
+    frames, states = views
+    sets = {name: replace(each, frames=frames, states=states) for name, each in validation.items()}
+    return replace(data, frames=frames, states=states), sets
+
+
+EVERYTHING: dict[str, Any] = {
+    "losses": ("triplet", "contrastive"),
+    "tag_weight": 0.5,
+    "soft_weight": 0.3,
+    "caption_weight": 0.2,
+    "chain_chance": 0.3,
+    "crop_frames": 5,
+    "token_dropout": 0.2,
+}
+
+
+def test_held_features_are_learned_from_as_cached_ones(problem: Problem, tmp_path: Path) -> None:
+    data, sets = _cached(problem, tmp_path)
+    assert isinstance(data.frames, View)
+    assert isinstance(data.states, View)
+    in_memory = replace(data, frames=Held(data.frames, "cpu"), states=Held(data.states, "cpu"))
+    config = replace(CONFIG, **EVERYTHING)
+    one, two = (Trainer(config, each, sets) for each in (data, in_memory))
+    assert one.epoch() == two.epoch()
+    for name, value in one.model.state_dict().items():
+        assert torch.equal(value, two.model.state_dict()[name])
+
+
 @pytest.mark.skipif(best_device() == "cpu", reason="no GPU here")
 def test_a_gpu_learns_and_a_cpu_goes_on(problem: Problem, tmp_path: Path) -> None:
-    shares: dict[str, Any] = {"tag_weight": 0.5, "soft_weight": 0.3, "caption_weight": 0.2, "chain_chance": 0.3}
-    config = replace(CONFIG, max_epochs=15, losses=("triplet", "contrastive"), reduced_precision=True, **shares)
+    config = replace(CONFIG, max_epochs=15, reduced_precision=True, **EVERYTHING)
+    problem = _cached(problem, tmp_path / "cache")
     begun = Trainer(config, *problem, best_device())
     line = begun.epoch()
     begun.save(tmp_path, line)

@@ -66,12 +66,26 @@ def test_long_captions_are_cut_to_the_positions_that_roberta_has_for_tokens(tmp_
     assert torch.isfinite(states).all()
 
 
-@pytest.mark.parametrize("damage", ["missing_weight", "wrong_shape", "truncated", "no_tokenizer", "no_config", "words"])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        ("missing_weight", "weights missing or of the wrong shape: encoder.layer.0.output.dense.weight."),
+        ("wrong_shape", "weights missing or of the wrong shape: embeddings.word_embeddings.weight."),
+        ("truncated", "Transformers cannot load it: Error while deserializing header: "),
+        ("no_tokenizer", "tokenizer.json: "),
+        ("no_config", "config.json: No such file or directory."),
+        ("no_model", "Transformers cannot load it: Error no file named model.safetensors found"),
+        ("words", "its weights do not fit config.json ("),
+        ("activation", "Transformers cannot load it: 'zzz'."),
+        ("width", "Transformers cannot load it: Validation error for field 'hidden_size'."),
+    ],
+)
 def test_damage_is_a_known_error_and_logged_whole(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str, reason: str
 ) -> None:
     folder = make_text_folder(tmp_path)
     path = folder / "model.safetensors"
+    config = json.loads((folder / "config.json").read_text())
     weights = load_file(path)
     if damage == "missing_weight":
         del weights["encoder.layer.0.output.dense.weight"]
@@ -82,11 +96,18 @@ def test_damage_is_a_known_error_and_logged_whole(
         path.write_bytes(path.read_bytes()[:-100])
     elif damage == "words":
         (folder / "config.json").write_text('{"model_type": "word_vectors", "vocab_size": 3, "hidden_size": 4}')
+    elif damage == "activation":
+        (folder / "config.json").write_text(json.dumps({**config, "hidden_act": "zzz"}))
+    elif damage == "width":
+        (folder / "config.json").write_text(json.dumps({**config, "hidden_size": "x"}))
+    elif damage == "no_model":
+        path.unlink()
     else:
         (folder / f"{damage.removeprefix('no_')}.json").unlink()
     with pytest.raises(KnownError) as caught:
         TextEncoder.load(folder)
     assert caught.value.kind == "pack_broken"
+    assert f"cannot be loaded: {reason}" in str(caught.value)
     assert_plain(caught.value)
     (record,) = [record for record in caplog.records if record.name == "engine.encoders.text"]
     assert record.exc_info is not None
