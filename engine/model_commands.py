@@ -207,10 +207,10 @@ def distil(
     tables = (settings.table, *settings.more)
     sounds = [clip.path for table in tables for clip in load_manifest(table, settings.split)]
     unheard = [clip.path for clip in load_manifest(settings.table, settings.held_out)] if settings.held_out else []
-    if known := set(sounds).intersection(unheard):
+    if known := {each.resolve() for each in sounds} & {each.resolve() for each in unheard}:
         raise KnownError(
             "config_invalid",
-            f"{path}: held_out names sounds that are learned from, {min(known)} first.",
+            f"{path}: held_out names sounds that are learned from, {min(known).as_posix()} first.",
             "Name another split there, or take them out of more.",
         )
     with _working(target.parent), phases() as shown:

@@ -132,8 +132,14 @@ def _read_model(folder: Path) -> nn.Module:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # the report has them
         )
+    except MemoryError:
+        raise
     except Exception as error:  # the files are foreign, and every architecture has its own ways to fail on them
-        said = str(error).strip().partition("\n")[0]
+        said = (
+            f"“{error.args[0]}” is unknown to it"
+            if isinstance(error, KeyError)
+            else str(error).strip().partition("\n")[0]
+        )
         raise UnusableError(f"Transformers cannot load it: {said}".rstrip(".: ")) from error
     _require_all_weights(report)
     return model  # type: ignore[no-any-return]

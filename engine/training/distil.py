@@ -299,7 +299,7 @@ class _Run:
         loss.backward()  # type: ignore[no-untyped-call]
         steepness = nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         if not math.isfinite(float(loss.detach() + steepness)):
-            raise self._diverged()
+            raise self._diverged("loss", self.step + 1)
         self.optimiser.step()
         follow(self.average, self.student, config.ema_decay, self.step)
         self.step += 1
@@ -316,7 +316,8 @@ class _Run:
         if state.is_checkpoint:
             self._save(state.distance)
         else:
-            self._write_history()
+            with self._beside(".jsonl").open("a", encoding="utf-8") as history:
+                history.write(json.dumps(self._history[-1]) + "\n")
         if progress is not None:
             progress(state)
 
@@ -326,10 +327,11 @@ class _Run:
         ``distance`` is None where it is not measured.
         """
         if distance is not None and not math.isfinite(distance):
-            raise self._diverged()
+            raise self._diverged("distance on held-out sounds", self.step)
         if distance is None or distance < self._nearest:
             self._nearest = math.inf if distance is None else distance
-            self._kept = {name: value.detach().cpu().clone() for name, value in self.average.state_dict().items()}
+            average = self.average.state_dict().items()
+            self._kept = {name: value.cpu().clone() for name, value in average if name.startswith(("cnn.", "layers."))}
         state = {
             "settings": self._settings,
             "student": self.student.state_dict(),
@@ -348,6 +350,7 @@ class _Run:
         """Go on from the checkpoint, if there is one, and write what a run that was killed after it did not get to."""
         checkpoint = self._beside(".checkpoint.pt")
         if not checkpoint.exists():
+            self._beside(".jsonl").unlink(missing_ok=True)  # of a run that came to no checkpoint
             return
         state = resumable(checkpoint)
         if state.get("settings") != self._settings:
@@ -373,17 +376,14 @@ class _Run:
             state = {name.removeprefix(part): value for name, value in self._kept.items() if name.startswith(part)}
             with whole(path) as partial:
                 save_file({name: value.contiguous() for name, value in state.items()}, partial)
-        self._write_history()
-
-    def _write_history(self) -> None:
         with whole(self._beside(".jsonl")) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in self._history), encoding="utf-8")
 
-    def _diverged(self) -> KnownError:
+    def _diverged(self, what: str, step: int) -> KnownError:
         hint = "Start over with a lower learning_rate."
         if self._beside(".checkpoint.pt").exists():
             hint = f'Name {self.output} as "start", choose a lower learning_rate, and run it with another --output.'
-        return KnownError("distil_diverged", f"The loss is no number any more at step {self.step + 1}.", hint)
+        return KnownError("distil_diverged", f"The {what} is no number any more at step {step}.", hint)
 
     def _beside(self, suffix: str) -> Path:
         return self.output.with_suffix(suffix)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -332,8 +332,8 @@ def cached(
 @contextmanager
 def appearing(folder: Path) -> Iterator[Path]:
     """Gives a folder to fill, which takes its name when the block ends and is gone when it fails."""
-    partial = folder.with_name(f"{folder.name}.{os.getpid()}{PARTIAL}")
-    partial.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))
     try:
         yield partial
         try:

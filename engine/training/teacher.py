@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,11 @@ _SURE = 1e-7
 """Probabilities are kept so far from 0 and 1, so that logits stay finite."""
 
 
+def _precise() -> AbstractContextManager[None]:
+    """CUDA's convolutions in full precision, which a teacher's front end is one of; not for several threads."""
+    return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+
+
 class Teacher(nn.Module):
     """A teacher, on whatever device it is moved to.
 
@@ -49,7 +55,7 @@ class Teacher(nn.Module):
 
     def forward(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
         """Peak-normalised waveforms (batch, samples) -> frames (batch, t, width), probabilities (batch, classes)."""
-        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):  # its front end is a convolution
+        with _precise() if waveforms.is_cuda else nullcontext():
             answers = dict(zip(self.graph.outputs, self.graph(waveforms), strict=True))
         return answers["frames"], answers["probabilities"]
 
@@ -113,11 +119,14 @@ def _answers(
         frames, chances = teacher(normalised(torch.from_numpy(padded[None]).to(device)))
         return frames.cpu().numpy(), chances.cpu().numpy()
 
+    if torch.device(device).type != "cpu":
+        for chunk in features.chunks(sounds, sample_rate_hz):
+            yield from map(answer, chunk)
+        return
     threads = torch.get_num_threads()
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            for chunk in features.chunks(sounds, sample_rate_hz):
-                yield from pool.map(answer, chunk) if torch.device(device).type == "cpu" else map(answer, chunk)
+            yield from pool.map(lambda index: answer(sounds.load(index, sample_rate_hz)), range(len(sounds)))
     finally:
         torch.set_num_threads(threads)  # what a thread sets is the default of those that come after it
 

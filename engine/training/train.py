@@ -84,6 +84,7 @@ class Trainer:
         _check(config, data, validation)
         torch.manual_seed(config.seed)
         if torch.device(device).type != "cpu":
+            # what an encoder that is trained takes is large, and next to its own work the copy is nothing
             frames = data.frames if data.audio_encoder is not None else held(data.frames, device)
             states = data.states if data.text_encoder is not None else held(data.states, device)
             data = replace(data, frames=frames, states=states)

@@ -185,3 +185,12 @@ def test_a_folder_whose_filling_fails_never_appears(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), features.appearing(tmp_path / "cache" / "rows") as partial:
         (partial / "note").rename(tmp_path / "moved")
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_folder_that_another_process_filled_meanwhile_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "cache" / "rows"
+    with features.appearing(folder) as one, features.appearing(folder) as other:
+        (one / "note").write_text("slower")
+        (other / "note").write_text("quicker")
+    assert (folder / "note").read_text() == "quicker"
+    assert list(folder.parent.iterdir()) == [folder]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
@@ -25,6 +26,13 @@ PATIENCE_S = 30.0
 REAL = Path(__file__).parents[3] / "shared" / "teacher" / "mn04_as.onnx"
 
 
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return tiny.write(tmp_path / "teacher.onnx")
@@ -41,7 +49,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[NDArray[np.float32]]:
         return answer(self, waveforms)
 
     monkeypatch.setattr(Teacher, "forward", forward)
-    monkeypatch.setattr("engine.training.teacher.torch.get_num_threads", lambda: 1)  # one after the other
+    torch.set_num_threads(1)  # one after the other
     return noted
 
 
@@ -117,7 +125,7 @@ class Noises:
 
 
 def test_threads_keep_the_order_of_the_sounds(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.training.teacher.torch.get_num_threads", lambda: 4)
+    torch.set_num_threads(4)
     monkeypatch.setattr("engine.training.features.CHUNK", 16)
     sounds, told = Noises(40), list[tuple[int, int]]()
     found = teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache", lambda *state: told.append(state))
@@ -133,7 +141,7 @@ def test_threads_keep_the_order_of_the_sounds(model: Path, tmp_path: Path, monke
 def test_a_sound_that_cannot_be_read_stops_it_and_leaves_nothing(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    monkeypatch.setattr("engine.training.teacher.torch.get_num_threads", lambda: threads)
+    torch.set_num_threads(threads)
     paths = [tone(tmp_path / f"{index}.wav", 440, 0.1) for index in range(12)]
     paths[5].write_bytes(b"not a sound")
     with pytest.raises(KnownError, match=r"5\.wav"):
@@ -142,14 +150,10 @@ def test_a_sound_that_cannot_be_read_stops_it_and_leaves_nothing(
 
 
 def test_it_leaves_torch_as_many_threads_as_before(model: Path, sounds: Files, tmp_path: Path) -> None:
-    before = torch.get_num_threads()
     torch.set_num_threads(2)
-    try:
-        teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache")
-        with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
 
 
 def test_it_answers_to_a_batch_as_to_each_sound(model: Path) -> None:

@@ -76,7 +76,7 @@ def test_long_captions_are_cut_to_the_positions_that_roberta_has_for_tokens(tmp_
         ("no_config", "config.json: No such file or directory."),
         ("no_model", "Transformers cannot load it: Error no file named model.safetensors found"),
         ("words", "its weights do not fit config.json ("),
-        ("activation", "Transformers cannot load it: 'zzz'."),
+        ("activation", "Transformers cannot load it: “zzz” is unknown to it."),
         ("width", "Transformers cannot load it: Validation error for field 'hidden_size'."),
     ],
 )
