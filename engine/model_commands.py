@@ -186,6 +186,8 @@ def distil(
 ) -> None:
     """Distil a tagging teacher into a CNN, the audio encoder of a pack."""
     require_training("onnx")
+    import torch
+
     from engine.encoders.cnn10 import Cnn
     from engine.encoders.frontend import LogMel
     from engine.training import checkpoints
@@ -199,7 +201,12 @@ def distil(
     path = find_config(config)
     settings = read_distillation(path)
     target = output or RUNS / path.stem / "cnn10.safetensors"
+    if target.suffix != ".safetensors":  # what else a run writes is named after it
+        raise KnownError(
+            "output_not_safetensors", f"{target} is no name for weights.", "End --output with .safetensors."
+        )
     chosen = _available(device)
+    torch.manual_seed(settings.seed)  # of a CNN that starts at random, too
     frontend, cnn = LogMel(FRONTENDS[settings.frontend]), Cnn(CNNS[settings.cnn])
     if settings.start is not None:
         cnn.load_state_dict(checkpoints.converted(settings.start, cnn.config))
@@ -275,10 +282,11 @@ def read_distillation(path: Path) -> DistilConfig:
 
     Raises:
         KnownError: As ``engine.training.config_files.load_config``; ``config_invalid`` when a scene of ``crops_s`` is
-            too short for a teacher.
+            too short for a teacher, or ``frozen_blocks`` is more than the CNN has.
     """
     from engine.training.config_files import load_config
     from engine.training.distil import DistilConfig
+    from engine.training.encoders import CNNS
     from engine.training.teacher import SHORTEST_S
 
     settings = load_config(DistilConfig, path)
@@ -287,6 +295,12 @@ def read_distillation(path: Path) -> DistilConfig:
             "config_invalid",
             f"{path}: crops_s has {min(settings.crops_s):g} s, too short for a teacher.",
             f"Write no less than {SHORTEST_S:g} there.",
+        )
+    if settings.frozen_blocks > (blocks := len(CNNS[settings.cnn].pools)):
+        raise KnownError(
+            "config_invalid",
+            f"{path}: frozen_blocks is {settings.frozen_blocks}, and the CNN has {blocks} blocks.",
+            "Write a smaller number there.",
         )
     return settings
 

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 BLOCK_S = 30.0
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+FILES = ("audio.safetensors", "tied_layers.safetensors", *(f"text/{name}" for name in TEXT_FILES))
+"""What every pack holds."""
 SAMPLE_RATES_HZ = range(1_000, 1_000_000)
 LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
 
@@ -126,7 +128,7 @@ class Pack:
 
     def verify(self) -> None:
         """Check every file of the pack; raises as :meth:`file`."""
-        for name in self.manifest["files"]:
+        for name in dict.fromkeys((*FILES, *self.manifest["files"])):
             self.file(name)
 
 

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 from engine.encoders.cnn10 import Cnn, CnnConfig
 from engine.encoders.frontend import FrontendConfig
 from engine.encoders.tied_layers import TiedConfig, TiedLayers
-from engine.packs import Pack, describe_files
+from engine.packs import FILES, Pack, describe_files
 from engine.training.export import PackParts, build_pack
 
 FRONTEND = FrontendConfig(8_000, 256, 128, 16, 0.0, 4_000.0, "htk", "l1", "log_10000", "constant", True)
@@ -70,8 +70,9 @@ def make_pack(folder: Path, pack_id: str = "tiny", seed: int = 0) -> Pack:
 
 def write_pack(folder: Path, **changes: object) -> Path:
     """A pack of no models, for what reads its manifest and hashes only; ``changes`` replace fields of the manifest."""
-    folder.mkdir(parents=True)
-    (folder / "weights.safetensors").write_bytes(b"weights")
+    (folder / "text").mkdir(parents=True)
+    for name in FILES:
+        (folder / name).write_bytes(b"weights")
     manifest = {
         "format": 1,
         "id": folder.name,

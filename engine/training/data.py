@@ -109,7 +109,9 @@ def load_manifest(
         KnownError: ``data_missing``, ``data_columns`` or ``data_malformed``.
     """
     clips = []
+    splits: set[str] = set()
     for number, row in enumerate(_rows(table, ("file", "split", "source", "seconds", "caption", "audioset_tags")), 2):
+        splits.add(row["split"])
         if split is not None and row["split"] != split:
             continue
         try:
@@ -121,6 +123,12 @@ def load_manifest(
         path = table.parent / row["file"]
         own = written.get(row["file"], ())
         clips.append(TaggedClip(path, row["split"], row["source"], row["caption"], seconds, tags, own))
+    if splits and not clips:
+        raise KnownError(
+            "data_missing",
+            f"{table} names no sound of the split “{split}”.",
+            f"Its splits are {', '.join(sorted(splits))}.",
+        )
     return _not_empty(clips, table)
 
 

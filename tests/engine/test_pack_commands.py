@@ -44,7 +44,9 @@ def test_list_names_every_pack_and_the_one_in_use(own: Path, capsys: pytest.Capt
     assert [(row["id"], row["in_use"]) for row in rows] == [("mine", True), (SHIPPED_PACK, False)]
     mine = rows[0]
     assert mine["hash"] == find_pack("mine").pack_hash
-    assert mine["size_bytes"] == sum(path.stat().st_size for path in (own / "packs" / "mine").iterdir())
+    assert mine["size_bytes"] == sum(
+        path.stat().st_size for path in (own / "packs" / "mine").rglob("*") if path.is_file()
+    )
     assert mine["folder"] == str(own / "packs" / "mine")
     lines = _run(capsys, "list").splitlines()
     assert [line[:2] for line in lines] == ["* ", "  "]
@@ -61,16 +63,16 @@ def test_a_broken_pack_does_not_hide_the_others(own: Path, capsys: pytest.Captur
 
 def test_verify_names_a_changed_file(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_pack(own / "packs" / "mine")
-    assert _run(capsys, "verify", "mine").startswith("mine: 1 files are whole")
+    assert _run(capsys, "verify", "mine").startswith("mine: 5 files are whole")
     assert len(_run(capsys, "verify").splitlines()) == 2
-    (folder / "weights.safetensors").write_bytes(b"weightz")
-    assert "weights.safetensors" in _run(capsys, "verify", expect=1)
+    (folder / "audio.safetensors").write_bytes(b"weightz")
+    assert "audio.safetensors" in _run(capsys, "verify", expect=1)
     assert "no pack named" in _run(capsys, "verify", "yours", expect=1)
 
 
 def test_verify_goes_on_past_broken_packs(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (write_pack(own / "packs" / "a") / "pack.json").write_text("{")
-    (write_pack(own / "packs" / "b") / "weights.safetensors").write_bytes(b"weightz")
+    (write_pack(own / "packs" / "b") / "audio.safetensors").write_bytes(b"weightz")
     write_pack(own / "packs" / "c")
     with pytest.raises(SystemExit) as caught:
         main(["packs", "verify"])
@@ -79,7 +81,7 @@ def test_verify_goes_on_past_broken_packs(own: Path, capsys: pytest.CaptureFixtu
     assert [line.partition(":")[0] for line in out.splitlines()] == ["c", SHIPPED_PACK]
     first, second = err.splitlines()
     assert str(own / "packs" / "a" / "pack.json") in first
-    assert str(own / "packs" / "b" / "weights.safetensors") in second
+    assert str(own / "packs" / "b" / "audio.safetensors") in second
 
 
 def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +101,7 @@ def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsy
 
 def test_only_a_whole_pack_is_chosen(own: Path) -> None:
     folder = write_pack(own / "packs" / "mine")
-    (folder / "weights.safetensors").write_bytes(b"")
+    (folder / "audio.safetensors").write_bytes(b"")
     for name, kind in (("mine", "pack_wrong_hash"), ("yours", "pack_unknown")):
         with pytest.raises(KnownError) as caught:
             use_pack(name)

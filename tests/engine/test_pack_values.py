@@ -37,7 +37,7 @@ def _set(*path: str, value: object) -> Callable[[dict[str, Any]], None]:
         _set("audio", "cnn", "pools", value=["ab", "c"]),
         _set("files", value=["a.json"]),
         _set("files", value=[3]),
-        _set("files", "weights.safetensors", value=None),
+        _set("files", "audio.safetensors", value=None),
         _set("id", value="\ud800x"),
         _set("tied_layers", "dim", value=0),
         _set("tied_layers", "dim", value=float("inf")),

@@ -27,13 +27,13 @@ def test_a_whole_pack_reads_and_verifies(tmp_path: Path) -> None:
     pack.verify()
     assert (pack.pack_id, pack.dim, pack.segment_s, pack.hop_s) == ("one", 8, 10.0, 5.0)
     assert (pack.sample_rate_hz, pack.frame_samples, pack.frame_s, pack.block_samples) == (8000, 400, 0.05, 240_000)
-    assert pack.file("weights.safetensors").read_bytes() == b"weights"
+    assert pack.file("audio.safetensors").read_bytes() == b"weights"
 
 
 def test_the_hash_names_the_whole_pack(tmp_path: Path) -> None:
     one, other = write_pack(tmp_path / "one"), write_pack(tmp_path / "other", id="one")
     assert Pack.read(one).pack_hash == Pack.read(other).pack_hash
-    (other / "weights.safetensors").write_bytes(b"changed")
+    (other / "audio.safetensors").write_bytes(b"changed")
     manifest = json.loads((other / "pack.json").read_text())
     manifest["files"] = describe_files(other)
     (other / "pack.json").write_text(json.dumps(manifest))
@@ -42,19 +42,23 @@ def test_the_hash_names_the_whole_pack(tmp_path: Path) -> None:
 
 def test_a_changed_file_is_named(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "one")
-    (folder / "weights.safetensors").write_bytes(b"weightz")
+    (folder / "audio.safetensors").write_bytes(b"weightz")
     assert _kind(folder) == "pack_wrong_hash"
 
 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "one")
-    (folder / "weights.safetensors").write_bytes(b"wei")
+    (folder / "audio.safetensors").write_bytes(b"wei")
     assert _kind(folder) == "pack_wrong_hash"
+
+
+def test_a_pack_that_lists_none_of_its_files_is_broken(tmp_path: Path) -> None:
+    assert _kind(write_pack(tmp_path / "one", files={})) == "pack_broken"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     folder = write_pack(tmp_path / "one")
-    (folder / "weights.safetensors").unlink()
+    (folder / "audio.safetensors").unlink()
     assert _kind(folder) == "pack_broken"
 
 

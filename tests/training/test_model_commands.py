@@ -473,12 +473,12 @@ def test_a_student_takes_the_place_of_the_teacher_under_its_layers(cli: Cli, dis
 
 def test_distilling_anew_deletes_nothing_that_is_not_of_a_run(cli: Cli, distillation: Json) -> None:
     arguments = ("distil", "--config", _write(distillation), "--device", "cpu", "--fresh", "--output")
-    Path("folder").mkdir()
-    Path("folder", "notes").write_text("years of work")
+    Path("folder.safetensors").mkdir()
+    Path("folder.safetensors", "notes").write_text("years of work")
     Path("mine.safetensors").write_text("years of work")
-    for name in ("folder", "mine.safetensors"):
+    for name in ("folder.safetensors", "mine.safetensors"):
         assert f"{name} is not known to be of an earlier run" in cli.refused(*arguments, name)
-    assert Path("folder", "notes").read_text() == Path("mine.safetensors").read_text() == "years of work"
+    assert Path("folder.safetensors", "notes").read_text() == Path("mine.safetensors").read_text() == "years of work"
 
 
 @pytest.mark.parametrize("command", ["train", "distil"])
@@ -496,6 +496,21 @@ def test_a_device_that_is_not_there(
     name = _write(config if command == "train" else distillation)
     refused = cli.refused(command, "--config", name, "--device", device)
     assert f"PyTorch finds no {device.upper()} device" in refused
+
+
+def test_a_cnn_that_starts_at_random_follows_from_the_seed(cli: Cli, distillation: Json) -> None:
+    name = _write({**distillation, "start": None, "steps": 2})
+    for folder in ("one", "two"):
+        cli("distil", "--config", name, "--device", "cpu", "--output", f"{folder}/cnn.safetensors")
+    assert Path("one/cnn.safetensors").read_bytes() == Path("two/cnn.safetensors").read_bytes()
+
+
+def test_what_is_distilled_goes_to_safetensors(cli: Cli, distillation: Json) -> None:
+    Path("mine.txt").write_text("years of work")
+    for name in ("mine.txt", "mine.jsonl", "mine"):
+        refused = cli.refused("distil", "--config", _write(distillation), "--output", name, "--fresh")
+        assert f"{name} is no name for weights" in refused
+    assert Path("mine.txt").read_text() == "years of work"
 
 
 def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
@@ -516,7 +531,8 @@ def test_distil_refuses_what_is_wrong(cli: Cli, distillation: Json) -> None:
         ({"more": [""]}, "more is empty"),
         ({"cnn": "panns", "frontend": "panns"}, "cnn10.safetensors"),
         ({"more": ["sounds/manifest.csv", "gone.csv"]}, "more is gone.csv"),
-        ({"held_out": "tset"}, "manifest.csv"),
+        ({"held_out": "tset"}, "manifest.csv names no sound of the split “tset”. Its splits are train, val."),
+        ({"frozen_blocks": 5}, "frozen_blocks is 5, and the CNN has 4 blocks"),
         ({"held_out": "train"}, "held_out names sounds that are learned from, "),
         ({"teachr": 1}, "unknown field teachr"),
     ):
