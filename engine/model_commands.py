@@ -186,16 +186,12 @@ def distil(
 ) -> None:
     """Distil a tagging teacher into a CNN, the audio encoder of a pack."""
     require_training("onnx")
-    import torch
-
-    from engine.encoders.cnn10 import Cnn
     from engine.encoders.frontend import LogMel
-    from engine.training import checkpoints
     from engine.training import distil as distilling
     from engine.training.audio_cache import AudioCache
     from engine.training.config_files import find_config
     from engine.training.data import load_manifest
-    from engine.training.encoders import CNNS, FRONTENDS
+    from engine.training.encoders import FRONTENDS
     from engine.training.model import layers_of_run
 
     path = find_config(config)
@@ -206,10 +202,7 @@ def distil(
             "output_not_safetensors", f"{target} is no name for weights.", "End --output with .safetensors."
         )
     chosen = _available(device)
-    torch.manual_seed(settings.seed)  # of a CNN that starts at random, too
-    frontend, cnn = LogMel(FRONTENDS[settings.frontend]), Cnn(CNNS[settings.cnn])
-    if settings.start is not None:
-        cnn.load_state_dict(checkpoints.converted(settings.start, cnn.config))
+    frontend, cnn = LogMel(FRONTENDS[settings.frontend]), distilling.first_cnn(settings)
     layers = layers_of_run(settings.layers) if settings.layers is not None else None
     tables = (settings.table, *settings.more)
     sounds = [clip.path for table in tables for clip in load_manifest(table, settings.split)]

@@ -28,8 +28,9 @@ from engine.encoders.cnn10 import Cnn
 from engine.encoders.frontend import LogMel
 from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
+from engine.training import checkpoints
 from engine.training.audio_cache import AudioCache
-from engine.training.checkpoints import resumable
+from engine.training.encoders import CNNS
 from engine.training.features import key_of, weights_hash
 from engine.training.running_mean import follow
 from engine.training.scene_batches import SceneBatches, grain, normalised, resampled
@@ -107,6 +108,19 @@ class DistilProgress:
     def distance(self) -> float | None:
         """From the teacher on held-out sounds, where that was measured: by vectors, or else by frames."""
         return self.held_out_frame_loss if self.held_out_vector_loss is None else self.held_out_vector_loss
+
+
+def first_cnn(config: DistilConfig) -> Cnn:
+    """The CNN that a distillation starts from: ``config.start``, or one at random that follows from the seed.
+
+    Raises:
+        KnownError: ``checkpoint_unreadable`` or ``checkpoint_mismatch`` for weights that cannot be read or do not fit.
+    """
+    torch.manual_seed(config.seed)
+    cnn = Cnn(CNNS[config.cnn])
+    if config.start is not None:
+        cnn.load_state_dict(checkpoints.converted(config.start, cnn.config))
+    return cnn
 
 
 def distil(
@@ -352,7 +366,7 @@ class _Run:
         if not checkpoint.exists():
             self._beside(".jsonl").unlink(missing_ok=True)  # of a run that came to no checkpoint
             return
-        state = resumable(checkpoint)
+        state = checkpoints.resumable(checkpoint)
         if state.get("settings") != self._settings:
             raise KnownError(
                 "config_changed",

@@ -24,8 +24,8 @@ def test_channels_are_mixed_and_the_rate_is_converted(tmp_path: Path) -> None:
 
 def test_not_finite_samples_become_silence(tmp_path: Path) -> None:
     path = tmp_path / "nan.wav"
-    soundfile.write(path, np.array([0.1, np.nan, np.inf, -np.inf], dtype=np.float32), 44_100, subtype="FLOAT")
-    np.testing.assert_allclose(load_mono(path, 44_100), [0.1, 0.0, 0.0, 0.0])
+    soundfile.write(path, np.array([0.1, np.nan, np.inf, -np.inf, 0.2], dtype=np.float32), 44_100, subtype="FLOAT")
+    np.testing.assert_allclose(load_mono(path, 44_100), [0.1, 0.0, 0.0, 0.0, 0.2])
 
 
 def test_a_silent_sound_stays_silent(tmp_path: Path) -> None:
