@@ -52,7 +52,7 @@ bench: setup
 	$(BIN)/python -m tests.bench $(ARGS)
 
 paper-tables: setup
-	$(BIN)/python -m engine.training.paper_tables $(ARGS)
+	$(BIN)/python -m engine.training.research.paper_tables $(ARGS)
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

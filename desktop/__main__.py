@@ -19,7 +19,7 @@ from engine.errors import KnownError
 
 if TYPE_CHECKING:
     from desktop.bridge import EngineLike
-    from engine.messages import Event
+    from engine.service.messages import Event
 
 LOG_NAME = "foundsound.log"
 LOG_BYTES = 1_000_000
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--pack", default=paths.DEFAULT_PACK)
     options, rest = parser.parse_known_args()
     if rest or options.library == "":  # which is for the command line to refuse
-        from engine.__main__ import main as command_line
+        from engine.cli.commands import main as command_line
 
         command_line()
     elif not has_screen(sys.platform, os.environ):
@@ -76,7 +76,7 @@ def run(library: Path, pack: str) -> int:
 
     from desktop.app import App
     from desktop.bugs import BugReporter
-    from desktop.player import Player
+    from desktop.playback.player import Player
     from desktop.settings import Settings
 
     sys.setswitchinterval(SWITCH_INTERVAL_S)
@@ -88,7 +88,7 @@ def run(library: Path, pack: str) -> int:
     store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, paths.APP_NAME, paths.APP_NAME)
 
     def make_engine(on_event: Callable[[Event], None]) -> EngineLike:
-        from engine.service import Engine
+        from engine.service.engine import Engine
 
         return Engine(library, pack, on_event)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
-from desktop.icons import Icons
-from desktop.theme import Appearance
+from desktop.widgets.icons import Icons
+from desktop.widgets.theme import Appearance
 
 Keys = str | QKeySequence.StandardKey | Qt.Key
 

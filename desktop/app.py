@@ -9,34 +9,34 @@ from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QApplication
 
 from desktop.actions import Actions
-from desktop.audition import Audition
-from desktop.banner import BannerArea, Message
 from desktop.bridge import EngineBridge, EngineFactory
 from desktop.bugs import BugReporter
-from desktop.drop_target import DropTarget
-from desktop.empty_state import EmptyState
-from desktop.failures_dialog import FailuresDialog
-from desktop.help_dialogs import show_about, show_shortcuts
-from desktop.icons import Icons
-from desktop.library_commands import LibraryCommands
-from desktop.library_panel import LibraryPanel
-from desktop.library_state import Library, LibraryState
-from desktop.output_chooser import OutputChooser
-from desktop.pages import PageAction
-from desktop.player import Player, PlayerState
-from desktop.preview_strip import PreviewStrip
-from desktop.results_model import ResultsModel
-from desktop.results_panel import ResultsPanel
-from desktop.results_view import ResultsView
-from desktop.reveal import Revealer
-from desktop.search_bar import SearchBar
-from desktop.search_session import SearchSession
+from desktop.library.failures_dialog import FailuresDialog
+from desktop.library.library_commands import LibraryCommands
+from desktop.library.library_panel import LibraryPanel
+from desktop.library.library_state import Library, LibraryState
+from desktop.playback.audition import Audition
+from desktop.playback.output_chooser import OutputChooser
+from desktop.playback.player import Player, PlayerState
+from desktop.playback.preview_strip import PreviewStrip
+from desktop.search.empty_state import EmptyState
+from desktop.search.pages import PageAction
+from desktop.search.results_model import ResultsModel
+from desktop.search.results_panel import ResultsPanel
+from desktop.search.results_view import ResultsView
+from desktop.search.search_bar import SearchBar
+from desktop.search.search_session import SearchSession
+from desktop.search.sound_commands import SoundCommands
 from desktop.settings import Settings
-from desktop.sound_commands import SoundCommands
-from desktop.theme import Theme
+from desktop.widgets.banner import BannerArea, Message
+from desktop.widgets.drop_target import DropTarget
+from desktop.widgets.help_dialogs import show_about, show_shortcuts
+from desktop.widgets.icons import Icons
+from desktop.widgets.reveal import Revealer
+from desktop.widgets.theme import Theme
 from desktop.window import MainWindow
 from engine.errors import KnownError
-from engine.messages import FailuresListed, Folder, ProblemOccurred
+from engine.service.messages import FailuresListed, Folder, ProblemOccurred
 
 SEARCH_PROBLEM = "search"
 NO_OUTPUT = ("audio_no_device", "audio_unavailable")

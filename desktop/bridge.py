@@ -9,7 +9,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from engine.messages import (
+from engine.service.messages import (
     EncoderReady,
     EngineStopped,
     Event,
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class EngineLike(Protocol):
-    """What the desktop needs of ``engine.service.Engine``."""
+    """What the desktop needs of ``engine.service.engine.Engine``."""
 
     def start(self) -> None:
         """Start the engine thread."""

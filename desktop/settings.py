@@ -8,7 +8,7 @@ from typing import Generic, TypeVar, overload
 
 from PySide6.QtCore import QByteArray, QSettings
 
-from desktop.theme import Appearance
+from desktop.widgets.theme import Appearance
 
 T = TypeVar("T")
 

@@ -7,12 +7,12 @@ from PySide6.QtGui import QAction, QCloseEvent, QPaintEvent
 from PySide6.QtWidgets import QMainWindow, QSplitter, QVBoxLayout, QWidget
 
 from desktop.actions import Actions
-from desktop.banner import BannerArea
-from desktop.library_panel import LibraryPanel
-from desktop.preview_strip import PreviewStrip
-from desktop.results_panel import ResultsPanel
-from desktop.results_view import ResultsView
-from desktop.search_bar import SearchBar
+from desktop.library.library_panel import LibraryPanel
+from desktop.playback.preview_strip import PreviewStrip
+from desktop.search.results_panel import ResultsPanel
+from desktop.search.results_view import ResultsView
+from desktop.search.search_bar import SearchBar
+from desktop.widgets.banner import BannerArea
 from engine.paths import APP_NAME
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from engine.messages import Folder, Hit, IndexPhase, IndexProgress, IndexSummary
+from engine.service.messages import Folder, Hit, IndexPhase, IndexProgress, IndexSummary
 
 ERROR_TITLES: Final[Mapping[str, str]] = {
     "audio_device_failed": "The output device stopped working",

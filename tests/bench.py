@@ -21,10 +21,10 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from engine.decode import SoundInfo
-from engine.scan import FoundFile
-from engine.store.sqlite import SqliteStore
-from engine.store.store import IndexedSound, PendingSound
+from engine.library.sqlite.store import SqliteStore
+from engine.library.store import IndexedSound, PendingSound
+from engine.media.decode import SoundInfo
+from engine.media.scan import FoundFile
 
 RATE_HZ = 48_000
 DIM = 192
@@ -36,7 +36,7 @@ from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 from desktop.app import App
 from desktop.bugs import BugReporter
-from desktop.player import Player
+from desktop.playback.player import Player
 from desktop.settings import Settings
 from engine import paths
 class NoEngine:
@@ -53,9 +53,9 @@ qt.exec()
 FIRST_SEARCH = """
 import queue
 from pathlib import Path
-from engine import messages as m
+from engine.service.engine import messages as m
 from engine.paths import DEFAULT_PACK
-from engine.service import Engine
+from engine.service.engine import Engine
 events = queue.Queue()
 engine = Engine(Path({library!r}), DEFAULT_PACK, events.put)
 engine.start()
@@ -112,8 +112,8 @@ def _make_sounds(folder: Path, seconds: float) -> Path:
 
 
 def _cnn_speed() -> float:
-    from engine.encoders.encoder import Encoder
-    from engine.packs import find_pack
+    from engine.models.encoder import Encoder
+    from engine.models.packs import find_pack
 
     encoder = Encoder.load(find_pack())
     waveforms = [np.random.default_rng(i).standard_normal(441_000).astype(np.float32) for i in range(8)]
@@ -154,8 +154,8 @@ def _time_to_window(folder: Path) -> None:
 
 
 def _caption_latency() -> None:
-    from engine.encoders.encoder import Encoder
-    from engine.packs import find_pack
+    from engine.models.encoder import Encoder
+    from engine.models.packs import find_pack
 
     encoder = Encoder.load(find_pack())
     times = [_seconds(lambda: encoder.text_vectors(["a heavy wooden door creaks open slowly"])) for _ in range(60)][10:]

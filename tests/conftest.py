@@ -35,7 +35,7 @@ if sys.platform == "linux":
     os.environ["LC_ALL"] = "C.UTF-8"  # Qt warns of a locale without UTF-8, and warnings fail tests
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-    from tests.desktop.audio_device import NULL
+    from tests.desktop.playback.audio_device import NULL
 
     (HOME / "asound.conf").write_text(NULL)
     os.environ["ALSA_CONFIG_PATH"] = str(HOME / "asound.conf")

@@ -10,16 +10,16 @@ from typing import cast
 
 from PySide6.QtCore import QObject, Signal
 
-from desktop.audio_output import OutputDevice
-from desktop.player import Player, PlayerState
+from desktop.playback.audio_output import OutputDevice
+from desktop.playback.player import Player, PlayerState
 from engine.errors import KnownError
-from engine.messages import EncoderReady, Event, Folder, Hit, LibraryOpened, LibraryStatus, Request, SoundState
+from engine.service.messages import EncoderReady, Event, Folder, Hit, LibraryOpened, LibraryStatus, Request, SoundState
 
 Answer = Callable[[Request], Sequence[Event]]
 
 
 class FakeEngine:
-    """Has the interface of ``engine.service.Engine`` and a thread of its own, and answers from a script.
+    """Has the interface of ``engine.service.engine.Engine`` and a thread of its own, and answers from a script.
 
     Args:
         on_event: Called on the fake's thread, as the real one does.
@@ -78,7 +78,7 @@ class FakeEngine:
 
 
 class FakePlayer(QObject):
-    """Has the interface of ``desktop.player.Player``, makes no sound, and notes what it was asked to play."""
+    """Has the interface of ``desktop.playback.player.Player``, makes no sound, and notes what it was asked to play."""
 
     state_changed = Signal(object)
     position_changed = Signal(float)

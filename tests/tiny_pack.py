@@ -12,10 +12,10 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import BertConfig, BertModel
 
-from engine.encoders.cnn10 import Cnn, CnnConfig
-from engine.encoders.frontend import FrontendConfig
-from engine.encoders.tied_layers import TiedConfig, TiedLayers
-from engine.packs import FILES, Pack, describe_files
+from engine.models.cnn import Cnn, CnnConfig
+from engine.models.frontend import FrontendConfig
+from engine.models.packs import FILES, Pack, describe_files
+from engine.models.tied_layers import TiedConfig, TiedLayers
 from engine.training.export import PackParts, build_pack
 
 FRONTEND = FrontendConfig(8_000, 256, 128, 16, 0.0, 4_000.0, "htk", "l1", "log_10000", "constant", True)

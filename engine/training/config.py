@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from engine.encoders.tied_layers import TiedConfig
 from engine.errors import KnownError
+from engine.models.tied_layers import TiedConfig
 from engine.training.losses import Negatives
 from engine.unusable import why
 

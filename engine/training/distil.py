@@ -24,19 +24,19 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine.encoders.cnn10 import Cnn
-from engine.encoders.frontend import LogMel
-from engine.encoders.tied_layers import TiedLayers
 from engine.errors import KnownError
-from engine.training import checkpoints
-from engine.training.audio_cache import AudioCache
-from engine.training.encoders import CNNS
-from engine.training.features import key_of, weights_hash
+from engine.files import unfinished, whole
+from engine.models.cnn import Cnn
+from engine.models.frontend import LogMel
+from engine.models.tied_layers import TiedLayers
+from engine.training.data.audio_cache import AudioCache
+from engine.training.data.features import key_of, weights_hash
+from engine.training.data.scene_batches import SceneBatches, grain, normalised, resampled
+from engine.training.networks import checkpoints
+from engine.training.networks.encoders import CNNS
+from engine.training.networks.student import Examples, Losses, Student
+from engine.training.networks.teacher import Teacher
 from engine.training.running_mean import follow
-from engine.training.scene_batches import SceneBatches, grain, normalised, resampled
-from engine.training.student import Examples, Losses, Student
-from engine.training.teacher import Teacher
-from engine.whole_files import unfinished, whole
 
 log = logging.getLogger(__name__)
 
@@ -49,11 +49,11 @@ REPORT_EVERY = 20
 class DistilConfig:
     """One distillation, as ``foundsound distil --config`` reads it.
 
-    ``table`` is a manifest as ``engine.training.data.load_manifest`` takes it, of which the sounds of ``split`` are
+    ``table`` is a manifest as ``load_manifest`` takes it, of which the sounds of ``split`` are
     heard, and so are those of ``more`` such tables. Those of the split ``held_out`` of ``table`` are not learned from
     ("": there are none): at each checkpoint it is told how far the student is from the teacher on them, and the weights
     that are kept in the end are those of the nearest checkpoint. A sound of twice the length is heard
-    2 ** ``length_power`` times as often. ``teacher`` is an ONNX model (``engine.training.teacher``) for sounds at
+    2 ** ``length_power`` times as often. ``teacher`` is an ONNX model for sounds at
     ``teacher_rate_hz``. ``start`` holds weights of the CNN, in safetensors or a ``.pth`` as published; without it the
     CNN starts at random; its first ``frozen_blocks`` stay as they are. ``layers`` is the folder of a training above the
     teacher's frames. ``frontend`` and ``cnn`` are as in a training's ``encoders``.

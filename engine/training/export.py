@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from engine.encoders.cnn10 import CnnConfig
-from engine.encoders.frontend import FrontendConfig, mel_filters
-from engine.encoders.tied_layers import TiedConfig
-from engine.packs import FORMAT, TEXT_FILES, Pack, describe_files
+from engine.models.cnn import CnnConfig
+from engine.models.frontend import FrontendConfig, mel_filters
+from engine.models.packs import FORMAT, TEXT_FILES, Pack, describe_files
+from engine.models.tied_layers import TiedConfig
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.encoders.precision import reduced
+from engine.models.precision import reduced
 from engine.training import losses
 from engine.training.config import TrainConfig
-from engine.training.examples import Batch, TrainSet
-from engine.training.model import RetrievalModel
-from engine.training.rows import concatenate, crop, drawn, drop_tokens
+from engine.training.data.examples import Batch, TrainSet
+from engine.training.data.rows import concatenate, crop, drawn, drop_tokens
+from engine.training.networks.model import RetrievalModel
 
 PARTS = 6
 """A batch is encoded in at most this many parts of like length. A GPU is quicker with the padding, and gets it whole

@@ -7,14 +7,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine.encoders.encoder import Encoder
-from engine.encoders.text import TextEncoder
 from engine.errors import KnownError
-from engine.packs import Pack
-from engine.training import checkpoints
+from engine.models.encoder import Encoder
+from engine.models.packs import Pack
+from engine.models.text import TextEncoder
 from engine.training.config import TrainConfig, read_config
-from engine.training.encoders import CNNS, FRONTENDS, load_text
 from engine.training.export import PackParts, build_pack
+from engine.training.networks import checkpoints
+from engine.training.networks.encoders import CNNS, FRONTENDS, load_text
 from engine.training.recipe import Recipe
 from engine.training.run_record import RunRecord
 

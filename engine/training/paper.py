@@ -9,13 +9,13 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from engine.encoders.cnn10 import PANNS_CNN10
-from engine.encoders.text import TextEncoder
-from engine.packs import sha256
-from engine.training import checkpoints
+from engine.models.cnn import PANNS_CNN10
+from engine.models.packs import sha256
+from engine.models.text import TextEncoder
 from engine.training.config import read_config
 from engine.training.config_files import CONFIGS
-from engine.training.download import Source, fetch
+from engine.training.data.download import Source, fetch
+from engine.training.networks import checkpoints
 
 Report = Callable[[str, int, int], None]
 """Called with (file, bytes here, bytes in all)."""
@@ -42,8 +42,8 @@ def install(folder: Path, sources: PaperSources, report: Report | None = None) -
     The record, ``sources.json``, holds each file's address, licence, size and SHA-256 as measured here.
 
     Raises:
-        KnownError: As :func:`engine.training.download.fetch`, :func:`engine.training.checkpoints.panns` and
-            :meth:`engine.encoders.text.TextEncoder.load`.
+        KnownError: As :func:`.download.fetch`, :func:`.checkpoints.panns` and
+            :meth:`engine.models.text.TextEncoder.load`.
     """
     fetched = {}
     for source in (sources.cnn10, *sources.text):

@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import paths
-from engine.encoders.frontend import LogMel
 from engine.errors import KnownError
-from engine.training import checkpoints, data, features, teacher
-from engine.training.audio_cache import AudioCache
-from engine.training.captions import CaptionOptions, CaptionWriter, join
+from engine.models.frontend import LogMel
 from engine.training.config import TrainConfig
-from engine.training.encoders import EncoderConfig, load_audio, load_frontend, load_text
-from engine.training.examples import TrainSet
-from engine.training.rows import Indices, Rows
-from engine.training.scenes import SceneOptions, Scenes
-from engine.training.validation import EvalSet
+from engine.training.data.audio_cache import AudioCache
+from engine.training.data.captions import CaptionOptions, CaptionWriter, join
+from engine.training.data.examples import TrainSet
+from engine.training.data.rows import Indices, Rows
+from engine.training.data.scenes import SceneOptions, Scenes
+from engine.training.data.tables import features
+from engine.training.data.tables import tables as data
+from engine.training.measure.validation import EvalSet
+from engine.training.networks import checkpoints, teacher
+from engine.training.networks.encoders import EncoderConfig, load_audio, load_frontend, load_text
 
 RELEVANT_TAG = 0.3
 """A tag at least this probable counts as true of a sound when tags are the queries."""
@@ -32,7 +34,7 @@ RELEVANT_TAG = 0.3
 class DataConfig:
     """What to train on.
 
-    ``kind`` ``"manifest"``: ``table`` of ``engine.training.data.load_manifest``, splits ``train`` and ``val``; the
+    ``kind`` ``"manifest"``: ``table`` of ``tables.load_manifest``, splits ``train`` and ``val``; the
     sounds of ``more`` such tables are added.
     ``"clotho"``: ``audio`` is the folder of Clotho v2.1, splits ``development`` and ``validation``.
     ``"captioned"`` and ``"audiocaps"``: ``table`` with ``audio``, and ``val_table`` with ``val_audio``.

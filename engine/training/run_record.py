@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import KnownError
-from engine.training import checkpoints
+from engine.files import whole
 from engine.training.config import read_config
 from engine.training.config_files import leaves
-from engine.training.encoders import CNNS
-from engine.training.features import weights_hash
+from engine.training.data.features import weights_hash
+from engine.training.networks import checkpoints
+from engine.training.networks.encoders import CNNS
+from engine.training.networks.teacher import digest
 from engine.training.recipe import Recipe
-from engine.training.teacher import digest
-from engine.whole_files import whole
 
 NAME = "recipe.json"
 

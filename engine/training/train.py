@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import KnownError
-from engine.training.checkpoints import resumable
+from engine.files import whole
 from engine.training.config import TrainConfig
-from engine.training.examples import Batch, TrainSet, batches, batches_per_epoch
-from engine.training.features import held
-from engine.training.metrics import RetrievalMetrics
-from engine.training.model import RetrievalModel
+from engine.training.data.examples import Batch, TrainSet, batches, batches_per_epoch
+from engine.training.data.features import held
+from engine.training.measure.metrics import RetrievalMetrics
+from engine.training.measure.validation import EvalSet, evaluate_sets
+from engine.training.networks.checkpoints import resumable
+from engine.training.networks.model import RetrievalModel
 from engine.training.objective import Objective
 from engine.training.running_mean import follow
-from engine.training.validation import EvalSet, evaluate_sets
-from engine.whole_files import whole
 
 log = logging.getLogger(__name__)
 

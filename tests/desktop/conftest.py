@@ -12,18 +12,18 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from desktop import sound_reader, track
 from desktop.app import App
 from desktop.bridge import EngineBridge
 from desktop.bugs import BugReporter
-from desktop.icons import Icons
-from desktop.player import Player
+from desktop.playback import sound_reader, track
+from desktop.playback.player import Player
 from desktop.settings import Settings
-from desktop.theme import Theme
+from desktop.widgets.icons import Icons
+from desktop.widgets.theme import Theme
 from engine import paths
-from engine.messages import Event, FindSimilar, Hit, Request, Search, SearchDone
-from tests.desktop.audio_device import NULL, TapedDevice, use_alsa
-from tests.desktop.playing import MakePlayer
+from engine.service.messages import Event, FindSimilar, Hit, Request, Search, SearchDone
+from tests.desktop.playback.audio_device import NULL, TapedDevice, use_alsa
+from tests.desktop.playback.playing import MakePlayer
 from tests.fakes import READY, Answer, FakeEngine, FakePlayer, make_folder, make_hits, opened
 
 

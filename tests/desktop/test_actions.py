@@ -12,9 +12,9 @@ from PySide6.QtWidgets import QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from desktop.actions import Actions
-from desktop.help_dialogs import shortcut_rows, show_about, show_shortcuts
-from desktop.icons import Icons
-from desktop.theme import Theme
+from desktop.widgets.help_dialogs import shortcut_rows, show_about, show_shortcuts
+from desktop.widgets.icons import Icons
+from desktop.widgets.theme import Theme
 
 
 @pytest.fixture

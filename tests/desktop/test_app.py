@@ -12,17 +12,17 @@ from PySide6.QtGui import QScreen
 from PySide6.QtWidgets import QApplication
 
 from desktop.app import App
-from desktop.pages import PageAction
+from desktop.search.pages import PageAction
 from desktop.settings import Settings
-from desktop.theme import Appearance
+from desktop.widgets.theme import Appearance
 from engine.errors import KnownError
-from engine.messages import EngineStopped, ProblemOccurred, Search
+from engine.service.messages import EngineStopped, ProblemOccurred, Search
 from tests.desktop.conftest import Desk, Start
 from tests.fakes import FakeEngine, FakePlayer
 
 
 def test_importing_the_app_leaves_torch_and_the_store_out() -> None:
-    unwanted = ["torch", "transformers", "sqlite3", "sqlite_utils", "engine.service", "av"]
+    unwanted = ["torch", "transformers", "sqlite3", "sqlite_utils", "engine.service.engine", "av"]
     code = f"import sys, desktop.app; print([name for name in {unwanted} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import KnownError
-from engine.messages import (
+from engine.service.messages import (
     FailuresListed,
     FoldersChanged,
     Indexed,

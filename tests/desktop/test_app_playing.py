@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
 from engine.errors import KnownError
-from engine.messages import EngineStopped
+from engine.service.messages import EngineStopped
 from tests.desktop.conftest import Desk
 from tests.fakes import make_hits
 
@@ -92,7 +92,7 @@ def test_the_file_manager_shows_the_selected_sound(desk: Desk, monkeypatch: pyte
 
 
 def test_what_plays_is_marked_in_the_table(desk: Desk) -> None:
-    from desktop.results_model import PLAYED_ROLE
+    from desktop.search.results_model import PLAYED_ROLE
 
     desk.search("door")
     desk.app.view.enter()

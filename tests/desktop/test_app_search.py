@@ -9,7 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from engine.errors import KnownError
-from engine.messages import (
+from engine.service.messages import (
     Event,
     FindSimilar,
     Indexed,

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.bridge import EngineBridge
 from engine.errors import KnownError
-from engine.messages import (
+from engine.service.messages import (
     EncoderReady,
     EngineStopped,
     Event,

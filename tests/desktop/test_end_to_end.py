@@ -15,14 +15,14 @@ from pytestqt.qtbot import QtBot
 
 from desktop.app import App
 from desktop.bugs import BugReporter
-from desktop.player import Player, PlayerState
+from desktop.playback.player import Player, PlayerState
 from desktop.settings import Settings
 from engine import paths
-from engine.audio_file import SUPPORTED_SUFFIXES
-from engine.messages import Event
-from engine.service import Engine
-from tests.desktop.audio_device import NULL, use_alsa
+from engine.media.audio_file import SUPPORTED_SUFFIXES
+from engine.service.engine import Engine
+from engine.service.messages import Event
 from tests.desktop.conftest import end
+from tests.desktop.playback.audio_device import NULL, use_alsa
 
 WAIT_MS = 300_000
 

@@ -146,11 +146,11 @@ def test_where_there_is_a_screen(platform: str, environment: dict[str, str], scr
 
 @pytest.mark.parametrize("arguments", [["status"], ["--help"], ["search", "rain", "--library", "x.foundsound"]])
 def test_a_command_goes_to_the_command_line(monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
-    import engine.__main__
+    import engine.cli.commands
 
     calls: list[list[str]] = []
     monkeypatch.setattr(sys, "argv", ["foundsound", *arguments])
-    monkeypatch.setattr(engine.__main__, "main", lambda: calls.append(sys.argv[1:]))
+    monkeypatch.setattr(engine.cli.commands, "main", lambda: calls.append(sys.argv[1:]))
     starter.main()
     assert calls == [arguments]
 

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QByteArray, QSettings
 
 from desktop.settings import Settings
-from desktop.theme import Appearance
+from desktop.widgets.theme import Appearance
 
 
 def open_settings(path: Path) -> Settings:

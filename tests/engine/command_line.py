@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from engine.__main__ import main
+from engine.cli.commands import main
 
 RATE_HZ = 16_000
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.__main__ import main
-from engine.workers import DecodePool
+from engine.cli.commands import main
+from engine.indexing.decode_pool import DecodePool
 from tests.engine.command_line import Cli, make_sounds
-from tests.engine.pools import OPTIONS
+from tests.engine.indexing.pools import OPTIONS
 from tests.sounds import write_sparse
 from tests.tiny_pack import make_pack
 

@@ -1,0 +1,1 @@
+"""The library's folders, progress and failures."""

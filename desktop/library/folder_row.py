@@ -1,0 +1,113 @@
+"""One folder of the library: its name, its counts, and a button to remove it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QEvent, QObject, Qt, Signal
+from PySide6.QtGui import QAction, QContextMenuEvent, QEnterEvent, QIcon
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayout
+
+from desktop.widgets.icons import Icons
+from desktop.widgets.labels import ElidedLabel, tone
+from desktop.widgets.theme import Theme
+from desktop.wording import counted, folder_counts
+from engine.service.messages import Folder
+
+
+class FolderRow(QFrame):
+    """Shows a ``Folder``.
+
+    Signals:
+        remove_requested(Folder), reveal_requested(Folder), failures_requested(): from its button and context menu.
+    """
+
+    remove_requested = Signal(object)
+    reveal_requested = Signal(object)
+    failures_requested = Signal()
+
+    def __init__(self, folder: Folder, theme: Theme, icons: Icons) -> None:
+        super().__init__()
+        self.setObjectName("folderRow")
+        self.folder = folder
+        self._may_change = True
+        self._hovered = False
+        self._name, self._counts = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideRight)
+        self._counts.setFont(theme.fonts.small)
+        self.remove = QToolButton()
+        self.remove.clicked.connect(lambda: self.remove_requested.emit(self.folder))
+        self.remove.installEventFilter(self)
+        self._icons = icons
+        icons.follow(self, self._show_remove)
+        words = QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(self._name)
+        words.addWidget(self._counts)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 7, 6, 7)
+        row.setSpacing(9)
+        row.addWidget(icons.mark("folder", 18), 0, Qt.AlignmentFlag.AlignTop)
+        row.addLayout(words, 1)
+        row.addWidget(self.remove)
+        self.show_folder(folder)
+
+    def show_folder(self, folder: Folder) -> None:
+        """Show other counts of the same folder."""
+        self.folder = folder
+        name = folder.path.name or str(folder.path)
+        self._name.set_text(name, str(folder.path))
+        failed = f"  ·  {folder.failed:,} failed" if folder.failed else ""
+        missing = f"  ·  {folder.missing:,} missing" if folder.missing and folder.available else ""
+        self._counts.set_text(folder_counts(folder) + failed + missing)
+        tone(self._counts, "muted" if folder.available else "warning")
+        self.remove.setToolTip(f"Remove {name} from the library")
+        self.remove.setAccessibleName(f"Remove {name} from the library")
+        self.setAccessibleName(f"{name}, {counted(folder.indexed, 'sound')}")
+
+    def set_may_change(self, may_change: bool) -> None:
+        """A read-only library keeps its folders."""
+        self._may_change = may_change
+        self.remove.setVisible(may_change)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """The button to remove shows itself."""
+        super().enterEvent(event)
+        self._hovered = True
+        self._show_remove()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The button to remove retires."""
+        super().leaveEvent(event)
+        self._hovered = False
+        self._show_remove()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The button to remove shows itself to the keyboard too."""
+        if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+            self._show_remove()
+        return super().eventFilter(watched, event)
+
+    def _show_remove(self) -> None:
+        wanted = self._hovered or self.remove.hasFocus()
+        self.remove.setIcon(self._icons.icon("close") if wanted else QIcon())
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """What can be done with a folder."""
+        menu = self.menu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(event.globalPos())
+
+    def menu(self) -> QMenu:
+        """The context menu."""
+        menu = QMenu(self)
+        reveal = QAction("Show in file manager", menu)
+        reveal.triggered.connect(lambda: self.reveal_requested.emit(self.folder))
+        menu.addAction(reveal)
+        if self.folder.failed:
+            failures = QAction("Sounds that could not be read…", menu)
+            failures.triggered.connect(self.failures_requested)
+            menu.addAction(failures)
+        if self._may_change:
+            menu.addSeparator()
+            remove = QAction("Remove from the library…", menu)
+            remove.triggered.connect(lambda: self.remove_requested.emit(self.folder))
+            menu.addAction(remove)
+        return menu

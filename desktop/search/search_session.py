@@ -1,0 +1,127 @@
+"""What is being searched for: asks the engine, ignores stale answers, and asks again while indexing goes on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from desktop.bridge import EngineBridge
+from engine.service.messages import FindSimilar, Hit, Indexed, Search, SearchDone, SearchFailed
+
+REFRESH_MS = 2000
+LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the user looks for: a caption, or sounds like one sound. Neither is no query."""
+
+    caption: str = ""
+    sound: Path | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.caption) or self.sound is not None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The hits for a query. ``refreshed`` says that the same query had been answered before."""
+
+    query: Query
+    hits: tuple[Hit, ...]
+    searched: int
+    elapsed_s: float
+    refreshed: bool = False
+
+
+class SearchSession(QObject):
+    """Holds the present query and its latest answer.
+
+    Signals:
+        query_changed(Query): another query than before.
+        answered(Answer): the present query was answered, for the first time or anew.
+        failed(KnownError): the present query could not be answered.
+    """
+
+    query_changed = Signal(object)
+    answered = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, bridge: EngineBridge, refresh_ms: int = REFRESH_MS, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._bridge = bridge
+        self.query = Query()
+        self.answer: Answer | None = None
+        self._last_id = 0
+        self._pending_id: int | None = None
+        self._indexed_at_search = -1
+        self._refresh = QTimer(self)
+        self._refresh.setSingleShot(True)
+        self._refresh.setInterval(refresh_ms)
+        self._refresh.timeout.connect(self.ask_again)
+        bridge.search_done.connect(self._take_answer)
+        bridge.search_failed.connect(self._take_failure)
+        bridge.indexed.connect(self._note_progress)
+        bridge.index_finished.connect(self._note_change)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the present query still has to be answered."""
+        return self._pending_id is not None
+
+    def ask(self, query: Query) -> None:
+        """Search for something; an empty query ends searching. The same query is asked again only if it failed."""
+        if query == self.query:
+            if self.answer is None:
+                self.ask_again()
+            return
+        self.query = query
+        self.answer = None
+        self._pending_id = None
+        self._refresh.stop()
+        self.query_changed.emit(query)
+        if query:
+            self._send()
+
+    def ask_again(self) -> None:
+        """Put the present query once more, quietly, unless its answer is still on the way."""
+        if self.query and not self.waiting:
+            self._send()
+
+    def restart(self) -> None:
+        """The engine was started anew: what it had not answered it never will, so ask again."""
+        self._pending_id = None
+        self.ask_again()
+
+    def _send(self) -> None:
+        self._last_id += 1
+        self._pending_id = self._last_id
+        if self.query.sound is not None:
+            self._bridge.send(FindSimilar(self._last_id, self.query.sound, LIMIT))
+        else:
+            self._bridge.send(Search(self._last_id, self.query.caption, LIMIT))
+
+    def _take_answer(self, done: SearchDone) -> None:
+        if done.request_id != self._pending_id:
+            return
+        self._pending_id = None
+        fresh = Answer(self.query, done.hits, done.searched, done.elapsed_s)
+        self.answer = replace(fresh, refreshed=self.answer is not None)
+        self.answered.emit(self.answer)
+
+    def _take_failure(self, failed: SearchFailed) -> None:
+        if failed.request_id == self._pending_id:
+            self._pending_id = None
+            self.failed.emit(failed.error)
+
+    def _note_progress(self, indexed: Indexed) -> None:
+        done = indexed.progress.done
+        if done != self._indexed_at_search:
+            self._indexed_at_search = done
+            self._note_change()
+
+    def _note_change(self) -> None:
+        if self.query and not self._refresh.isActive():
+            self._refresh.start()

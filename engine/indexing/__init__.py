@@ -1,0 +1,1 @@
+"""From files to vectors: scanning, decoding in processes, embedding."""

@@ -1,0 +1,1 @@
+"""Sound files: found, opened, decoded, and described. No SQL, no models."""

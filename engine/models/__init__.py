@@ -1,0 +1,1 @@
+"""Model packs, and the encoder that a pack describes."""

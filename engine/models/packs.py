@@ -1,0 +1,275 @@
+"""Model packs: a folder whose ``pack.json`` describes everything an encoder needs, each file with its SHA-256.
+
+Reading and verifying a pack needs no torch, so a library opens before the models load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import KnownError
+from engine.files import whole
+from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, resources, user_packs
+from engine.unusable import UNREADABLE, UnusableError, why
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+BLOCK_S = 30.0
+TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+FILES = ("audio.safetensors", "tied_layers.safetensors", *(f"text/{name}" for name in TEXT_FILES))
+"""What every pack holds."""
+SAMPLE_RATES_HZ = range(1_000, 1_000_000)
+LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack on disk.
+
+    ``pack_hash`` is the SHA-256 of ``pack.json``, which holds the hashes of all other files, so it names the whole
+    pack. ``frame_samples`` is the distance of the encoder's frames in samples at ``sample_rate_hz``; ``segment_s`` and
+    ``hop_s`` are the length of the windows a long sound is cut into and their distance.
+    """
+
+    folder: Path
+    pack_id: str
+    pack_hash: str
+    dim: int
+    sample_rate_hz: int
+    frame_samples: int
+    segment_s: float
+    hop_s: float
+    manifest: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Pack:
+        """Read ``pack.json``.
+
+        Raises:
+            KnownError: ``pack_broken`` when it is missing or incomplete, ``pack_newer`` when its format is unknown.
+        """
+        path = folder / "pack.json"
+        try:
+            content = path.read_bytes()
+            manifest = json.loads(content)
+            newer = int(manifest["format"]) > FORMAT
+            if newer:
+                raise KnownError(
+                    "pack_newer", f"The pack in {folder} was made for a newer Foundsound.", "Update Foundsound."
+                )
+            for name in manifest["files"]:
+                _check_name(name)
+            pack = cls(
+                folder=folder,
+                pack_id=str(manifest["id"]),
+                pack_hash=hashlib.sha256(content).hexdigest(),
+                dim=int(manifest["tied_layers"]["dim"]),
+                sample_rate_hz=int(manifest["audio"]["frontend"]["sample_rate_hz"]),
+                frame_samples=int(manifest["audio"]["frontend"]["hop"])
+                * math.prod(time_pool for time_pool, _ in manifest["audio"]["cnn"]["pools"]),
+                segment_s=float(manifest["segments"]["length_s"]),
+                hop_s=float(manifest["segments"]["hop_s"]),
+                manifest=manifest,
+            )
+            pack._check_values()
+        except UNREADABLE as error:
+            raise _broken(path, error) from error
+        return pack
+
+    def _check_values(self) -> None:
+        self.pack_id.encode()
+        if min(self.dim, self.frame_samples) < 1:
+            raise UnusableError(f"it has {self.dim} dimensions and frames of {self.frame_samples} samples")
+        if self.sample_rate_hz not in SAMPLE_RATES_HZ:
+            raise UnusableError(f"it has a sample rate of {self.sample_rate_hz} Hz")
+        if not 0 < self.hop_s <= self.segment_s < math.inf:
+            raise UnusableError(f"it has segments of {self.segment_s} s every {self.hop_s} s")
+
+    @property
+    def frame_s(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.frame_samples / self.sample_rate_hz
+
+    @property
+    def block_samples(self) -> int:
+        """Long sounds are encoded in blocks of this length, a whole number of frames, so that frames line up."""
+        return round(BLOCK_S / self.frame_s) * self.frame_samples
+
+    def file(self, name: str) -> Path:
+        """Path of a file of the pack after checking its SHA-256.
+
+        Raises:
+            KnownError: ``pack_broken`` when it is missing or not listed, ``pack_wrong_hash`` when its bytes differ.
+        """
+        try:
+            expected = str(self.manifest["files"][name]["sha256"])
+        except (KeyError, TypeError) as error:
+            raise _broken(self.folder / "pack.json", UnusableError(f"it has no SHA-256 of “{name}”")) from error
+        try:
+            actual = sha256(self.folder / name)
+        except UNREADABLE as error:
+            raise _broken(self.folder / name, error) from error
+        if actual != expected:
+            raise KnownError(
+                "pack_wrong_hash",
+                f"The pack file {self.folder / name} is damaged or was changed: its SHA-256 is not pack.json's.",
+                "Install the pack again.",
+            )
+        return self.folder / name
+
+    def verify(self) -> None:
+        """Check every file of the pack; raises as :meth:`file`."""
+        for name in dict.fromkeys((*FILES, *self.manifest["files"])):
+            self.file(name)
+
+
+def pack_folders() -> tuple[Path, ...]:
+    """Where packs are looked for, the user's own first."""
+    return (user_packs(), resources() / "packs")
+
+
+def installed(folders: Iterable[Path] | None = None) -> Iterator[Path]:
+    """Folders that hold a ``pack.json``."""
+    for parent in pack_folders() if folders is None else folders:
+        if os.path.isdir(parent):  # noqa: PTH112 - unlike pathlib's it never raises
+            yield from sorted(path.parent for path in parent.glob("*/pack.json"))
+
+
+def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None) -> Pack:
+    """The pack of that name, or in that folder when ``pack_id`` is a path; ``default`` is the one in use.
+
+    A name is never looked for in the working folder: ``./NAME`` is how to name a pack there.
+
+    Raises:
+        KnownError: ``pack_unknown``, with the names of those there are; as :meth:`Pack.read`, :func:`chosen_pack` and
+            :func:`engine.paths.absolute`.
+    """
+    if pack_id == DEFAULT_PACK:
+        choice = chosen_pack()
+        return shipped_pack() if choice is None else find_pack(choice, folders)
+    if _is_path(pack_id):
+        folder = absolute(Path(pack_id))
+        if os.path.isfile(folder / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
+            return Pack.read(folder)
+    candidates = list(installed(folders))
+    for folder in candidates:
+        if folder.name == pack_id:
+            return Pack.read(folder)
+    names = ", ".join(sorted({folder.name for folder in candidates})) or "none"
+    raise KnownError(
+        "pack_unknown",
+        f"There is no pack named “{pack_id[:100]}”.",
+        f"Installed packs: {names}; “foundsound packs use NAME” chooses one.",
+    )
+
+
+def shipped_pack() -> Pack:
+    """The pack that comes with Foundsound, even where the user has one of the same name; raises as ``Pack.read``."""
+    return Pack.read(resources() / "packs" / SHIPPED_PACK)
+
+
+def chosen_pack() -> str | None:
+    """The name or the absolute folder of the pack that the user chose; None for the shipped one.
+
+    Raises:
+        KnownError: ``pack_choice_unreadable`` when the system does not let it be read, ``pack_choice_broken`` when it
+            is not what :func:`use_pack` writes.
+    """
+    path = pack_choice()
+    try:
+        chosen = json.loads(path.read_text(encoding="utf-8"))["pack"]
+        if not isinstance(chosen, str):
+            raise UnusableError("the pack must be named by a text")
+        if chosen == DEFAULT_PACK or (_is_path(chosen) and not Path(chosen).is_absolute()):
+            raise UnusableError("the pack must be named by its name or its whole path")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KnownError(
+            "pack_choice_unreadable",
+            f"{path}, which may name the pack in use, cannot be read: {error.strerror}.",
+            "Check the rights of its folder, or name a pack with --pack.",
+        ) from error
+    except UNREADABLE as error:
+        raise KnownError(
+            "pack_choice_broken",
+            f"{path}, which names the pack in use, cannot be read: {why(error)}.",
+            "Choose again, for example: foundsound packs use default",
+        ) from error
+    return chosen
+
+
+def use_pack(pack_id: str) -> Pack:
+    """Make a pack (its name, or its folder) the default for the app and the command line from now on.
+
+    ``default`` takes the choice back: the shipped pack is used again.
+
+    Raises:
+        KnownError: As :func:`find_pack` and :meth:`Pack.verify`; ``pack_choice_unwritable``.
+    """
+    pack = shipped_pack() if pack_id == DEFAULT_PACK else find_pack(pack_id)
+    pack.verify()
+    name = pack.folder.name
+    first = next((folder for folder in installed() if folder.name == name), None)  # what the name stands for
+    path = pack_choice()
+    named = name if first == pack.folder else str(pack.folder)
+    content = json.dumps({"pack": named})  # in ASCII, where any path can be written
+    try:
+        if pack_id == DEFAULT_PACK:
+            path.unlink(missing_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with whole(path) as partial:
+                partial.write_text(content + "\n", encoding="utf-8")
+    except OSError as error:
+        raise KnownError(
+            "pack_choice_unwritable", f"{path} cannot be written: {error.strerror}.", "Check the rights of its folder."
+        ) from error
+    return pack
+
+
+def size_on_disk(pack: Pack) -> int:
+    """Bytes of the pack's files that are there, ``pack.json`` included."""
+    paths = [pack.folder / name for name in ("pack.json", *pack.manifest["files"])]
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(folder: Path) -> dict[str, dict[str, int | str]]:
+    """The ``files`` section of ``pack.json`` for all loadable files below ``folder``."""
+    names = sorted(path for path in folder.rglob("*") if path.suffix in LOADABLE_SUFFIXES and path.name != "pack.json")
+    return {
+        path.relative_to(folder).as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size} for path in names
+    }
+
+
+def _is_path(text: str) -> bool:
+    """Whether a text is a folder and not a name."""
+    separators = {os.sep, os.altsep or os.sep}
+    return text.startswith(("~", ".")) or Path(text).is_absolute() or not separators.isdisjoint(text)
+
+
+def _check_name(name: str) -> None:
+    """Only safetensors and JSON inside the pack's folder: nothing that could run code is ever opened."""
+    path = Path(name)
+    if path.suffix not in LOADABLE_SUFFIXES or path.is_absolute() or ".." in path.parts:
+        raise UnusableError(f"it names “{name}”, and a pack holds only safetensors and JSON, inside its folder")
+
+
+def _broken(path: Path, error: Exception) -> KnownError:
+    log.warning("%s cannot be used", path, exc_info=True)
+    return KnownError("pack_broken", f"The pack file {path} cannot be used: {why(error)}.", "Install the pack again.")

@@ -1,1 +1,0 @@
-"""The library on disk: a SQLite catalogue of sounds, and their vectors in memory for searching."""

@@ -1,0 +1,1 @@
+"""What is learned from: sounds, captions, scenes and their features."""

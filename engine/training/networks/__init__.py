@@ -1,0 +1,1 @@
+"""What learns: students, teachers, and the layers above them."""

@@ -1,0 +1,75 @@
+"""Libraries whose writer was killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.engine.library.library import everything, found, index_pending, open_store, scan, write
+from tests.engine.library.other_process import line, python
+
+PER_STEP = 4
+
+
+def test_a_process_killed_in_the_middle_of_a_step_loses_that_step_only(library: Path, dozen: Path) -> None:
+    for number in range(PER_STEP):
+        write(dozen / f"more {number}.wav", f"another {number}")
+    with python(f"""
+class Fatal(list):
+    def __iter__(self):
+        for number, item in enumerate(super().__iter__()):
+            if number == {PER_STEP - 1}:
+                print("in the middle", flush=True)
+                os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+            yield item
+
+store = open_store(Path({str(library)!r}))
+scan(store, store.add_folder(Path({str(dozen)!r})))
+store.save_indexed(Fatal(indexed_sound(sound.sound_id, sound.path) for sound in store.next_pending(99)))
+""") as process:
+        assert line(process) == "in the middle"
+        process.wait()
+        assert process.returncode != 0
+    store = open_store(library)
+    store.check()
+    assert (store.searchable, store.count_pending(), len(store.vectors)) == (12, PER_STEP, 24)
+    assert index_pending(store) == [None] * PER_STEP
+    assert len(everything(store)) == 12 + PER_STEP
+    store.close()
+
+
+def test_a_process_killed_at_any_moment_leaves_every_step_it_finished(tmp_path: Path, dozen: Path) -> None:
+    for number in range(400):
+        write(dozen / f"more {number}.wav", f"another {number}")
+    library = tmp_path / "library.foundsound"
+    store = open_store(library)
+    scan(store, store.add_folder(dozen), slice_=1000)
+    store.close()
+    done = 0
+    for round_ in range(5):
+        with python(f"""
+store = open_store(Path({str(library)!r}))
+while pending := store.next_pending({PER_STEP}):
+    store.save_indexed([indexed_sound(sound.sound_id, sound.path) for sound in pending])
+    print(store.searchable, flush=True)
+sys.stdin.read()
+""") as process:
+            for _ in range(5 + 3 * round_):
+                reported = int(line(process))
+            process.kill()
+            assert process.stdout is not None
+            reported = max([reported, *map(int, process.stdout.read().split())])
+        assert reported > done
+        store = open_store(library)
+        store.check()
+        done = store.searchable
+        assert done >= reported, "a step that was finished is lost"
+        assert done - reported <= PER_STEP
+        assert done % PER_STEP == 0, "half a step was saved"
+        assert len(store.vectors) == 2 * done
+        assert len(everything(store)) == done
+        store.close()
+    store = open_store(library)
+    index_pending(store)
+    assert len(everything(store)) == 412
+    assert store.record_scan(store.begin_scan(1), [found(dozen / "00.wav")]).unchanged == 1
+    store.close()
