@@ -35,11 +35,11 @@ from desktop.widgets.icons import Icons
 from desktop.widgets.reveal import Revealer
 from desktop.widgets.theme import Theme
 from desktop.window import MainWindow
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import FailuresListed, Folder, ProblemOccurred
 
 SEARCH_PROBLEM = "search"
-NO_OUTPUT = ("audio_no_device", "audio_unavailable")
+NO_OUTPUT = (ErrorKind.AUDIO_NO_DEVICE, ErrorKind.AUDIO_UNAVAILABLE)
 
 
 class App(QObject):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 APP_NAME = "Foundsound"
 SHIPPED_PACK = "sfx-cnn10"
@@ -52,11 +52,11 @@ def absolute(path: Path) -> Path:
         return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() would follow the user's links
     except RuntimeError as error:
         raise KnownError(
-            "home_unknown", f"There is no home folder for {path.parts[0]}.", "Give the whole path, without ~."
+            ErrorKind.HOME_UNKNOWN, f"There is no home folder for {path.parts[0]}.", "Give the whole path, without ~."
         ) from error
     except OSError as error:
         raise KnownError(
-            "working_folder_missing",
+            ErrorKind.WORKING_FOLDER_MISSING,
             "The folder that this runs in is not there any more, or out of reach.",
             "Change to another folder and try again.",
         ) from error

@@ -53,7 +53,7 @@ qt.exec()
 FIRST_SEARCH = """
 import queue
 from pathlib import Path
-from engine.service.engine import messages as m
+from engine.service import messages as m
 from engine.paths import DEFAULT_PACK
 from engine.service.engine import Engine
 events = queue.Queue()

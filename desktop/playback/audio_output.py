@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from desktop.playback.audio_trial import require_audio_to_start
 from desktop.playback.mixer import Mixer
 from desktop.playback.track import StreamFormat
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 LATENCY_S: Final = 0.05  # short enough to feel immediate, long enough for a Python callback beside busy threads
 QUIET_WAIT_S: Final = 0.1
@@ -105,7 +105,7 @@ class AudioOutput:
         try:
             return self._run_stream(sample_rate_hz)
         except KnownError as error:
-            if error.kind != "audio_device_failed":
+            if error.kind != ErrorKind.AUDIO_DEVICE_FAILED:
                 raise
             log.info("Looking for devices again: %s", error.detail)
         self.rescan()
@@ -146,12 +146,14 @@ class AudioOutput:
             sounddevice._initialize()
         except OSError as error:
             detail = f"The sound library PortAudio is missing or does not load: {error}."
-            raise KnownError("audio_unavailable", detail, _how_to_get_portaudio()) from error
+            raise KnownError(ErrorKind.AUDIO_UNAVAILABLE, detail, _how_to_get_portaudio()) from error
         except Exception as error:
             if type(error).__name__ != "PortAudioError":  # raised by the import itself, the class cannot be had
                 raise
             detail = f"The system's audio does not start: {error}."
-            raise KnownError("audio_unavailable", detail, "Restart the computer's audio and try again.") from error
+            raise KnownError(
+                ErrorKind.AUDIO_UNAVAILABLE, detail, "Restart the computer's audio and try again."
+            ) from error
 
     def _try_audio(self) -> None:
         try:
@@ -181,7 +183,7 @@ class AudioOutput:
         if chosen in self.outputs.devices:
             return self.outputs.devices[self.outputs.devices.index(chosen)].id
         raise KnownError(
-            "audio_device_failed",
+            ErrorKind.AUDIO_DEVICE_FAILED,
             f"The output device “{chosen.name}” is not there.",
             "Connect it or choose another output device.",
         )
@@ -276,7 +278,7 @@ class AudioOutput:
 
 def _no_device() -> KnownError:
     return KnownError(
-        "audio_no_device",
+        ErrorKind.AUDIO_NO_DEVICE,
         "This computer has no device to play sound on.",
         "Connect headphones or a loudspeaker and try again.",
     )
@@ -284,7 +286,7 @@ def _no_device() -> KnownError:
 
 def _device_failed(name: str, reason: Exception) -> KnownError:
     return KnownError(
-        "audio_device_failed",
+        ErrorKind.AUDIO_DEVICE_FAILED,
         f"The output device “{name}” does not work: {reason}.",
         "Check its connection or choose another output device.",
     )

@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from typing import Final
 
 from engine import processes
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 LONGEST_S: Final = 20.0
 
@@ -61,7 +61,7 @@ def _start_portaudio() -> None:
 
 def _unavailable(what: str) -> KnownError:
     return KnownError(
-        "audio_unavailable",
+        ErrorKind.AUDIO_UNAVAILABLE,
         f"The system's audio {what}.",
         "Check its settings (ALSA, JACK) and the free space in /dev/shm, then look for output devices again.",
     )

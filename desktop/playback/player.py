@@ -22,7 +22,7 @@ from desktop.playback.mixer import Mixer
 from desktop.playback.sound_reader import SoundReader
 from desktop.playback.track import StreamFormat, Track
 from desktop.playback.worker import Worker
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 LOOK_MS: Final = 33
 LOOK_LOADING_MS: Final = 10
@@ -276,7 +276,7 @@ class Player(QObject):
             return None
         self._run(self._output.drop)
         return KnownError(
-            "audio_device_failed",
+            ErrorKind.AUDIO_DEVICE_FAILED,
             "The output device stopped playing; it may have been disconnected.",
             "Check its connection or choose another output device, then play the sound again.",
         )

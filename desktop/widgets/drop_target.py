@@ -13,7 +13,7 @@ from PySide6.QtGui import QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
 from desktop.widgets.theme import Theme
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 MARGIN_PX = 12
 
@@ -102,7 +102,7 @@ class DropTarget(QObject):
             except UnicodeEncodeError:
                 shown = os.fsencode(path).decode(errors="replace")
                 detail = f"The name of {shown} is not valid Unicode."
-                self.refused.emit(KnownError("name_not_unicode", detail, "Rename it and drop it again."))
+                self.refused.emit(KnownError(ErrorKind.NAME_NOT_UNICODE, detail, "Rename it and drop it again."))
             else:
                 named.append(path)
         return tuple(named)

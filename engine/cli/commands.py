@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 
 from engine import __version__
 from engine.cli import console, model_commands, pack_commands
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.packs import Pack, find_pack, shipped_pack
 from engine.paths import DEFAULT_PACK, absolute, default_library
 from engine.service.messages import Hit, SoundState
@@ -140,14 +140,14 @@ def remove(
 ) -> None:
     """Take folders and their sounds out of the library. The files stay; adding a folder again brings all back."""
     if _is_missing(library):
-        raise KnownError("library_missing", "There is no library yet.", "Run “foundsound index FOLDER” first.")
+        raise KnownError(ErrorKind.LIBRARY_MISSING, "There is no library yet.", "Run “foundsound index FOLDER” first.")
     with _session(library, pack) as session:
         known = {folder.path: folder for folder in session.store.folders()}
         wanted = [absolute(folder) for folder in folders]
         unknown = [str(folder) for folder in wanted if folder not in known]
         if unknown:
             raise KnownError(
-                "folder_unknown",
+                ErrorKind.FOLDER_UNKNOWN,
                 f"{', '.join(unknown)} is not a folder of the library.",
                 "“foundsound status” lists them; a folder inside one of them goes only with it.",
             )
@@ -262,7 +262,7 @@ def _session(library: Path | None, pack: str, read_only: bool = False) -> Iterat
     try:
         session = Session(library or default_library(), _pack(pack), read_only=read_only)
     except KnownError as error:
-        if error.kind != "library_missing":
+        if error.kind != ErrorKind.LIBRARY_MISSING:
             raise
         raise KnownError(error.kind, error.detail, "Run “foundsound index FOLDER” first.") from error
     try:
@@ -276,7 +276,7 @@ def _pack(pack_id: str) -> Pack:
     try:
         return find_pack(pack_id)
     except KnownError as error:
-        if error.kind != "pack_choice_unreadable":
+        if error.kind != ErrorKind.PACK_CHOICE_UNREADABLE:
             raise
         console.note(f"warning: {error.detail} The shipped pack is used.")
         return shipped_pack()
@@ -335,10 +335,14 @@ def _read_captions(path: Path | None) -> list[str]:
         text = absolute(path).read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise KnownError(
-            "captions_unreadable", f"The captions file {path} cannot be read: {error}.", "Give a UTF-8 text file."
+            ErrorKind.CAPTIONS_UNREADABLE,
+            f"The captions file {path} cannot be read: {error}.",
+            "Give a UTF-8 text file.",
         ) from error
     if not text.strip():
-        raise KnownError("captions_empty", f"The captions file {path} has no captions.", "Write one caption a line.")
+        raise KnownError(
+            ErrorKind.CAPTIONS_EMPTY, f"The captions file {path} has no captions.", "Write one caption a line."
+        )
     lines = re.split("\r?\n", text)
     return lines[:-1] if not lines[-1] else lines
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 
 import typer
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.indexing.indexer import Indexer
 from engine.service.messages import Failure, Folder, Hit, IndexPhase, IndexProgress, IndexSummary, LibraryStatus
 
@@ -62,12 +62,14 @@ def known_error(error: OSError) -> KnownError | None:
     unwritten = _flush()  # what Typer prints itself may wait there still, if it could not be written
     if error.errno in (errno.EMFILE, errno.ENFILE):
         return KnownError(
-            "too_many_open_files", f"{_reason(error)}.", "Close other programs, or raise the limit on them."
+            ErrorKind.TOO_MANY_OPEN_FILES, f"{_reason(error)}.", "Close other programs, or raise the limit on them."
         )
     if unwritten is not None:
         return _unwritable(unwritten)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return KnownError("no_room", f"{_reason(error)}.", "Make room on the disk, or write the output somewhere else.")
+        return KnownError(
+            ErrorKind.NO_ROOM, f"{_reason(error)}.", "Make room on the disk, or write the output somewhere else."
+        )
     return None
 
 
@@ -216,7 +218,7 @@ def _reader_left(error: OSError) -> bool:
 
 def _unwritable(error: OSError) -> KnownError:
     return KnownError(
-        "output_unwritable", f"The output cannot be written: {_reason(error)}.", "Write it somewhere else."
+        ErrorKind.OUTPUT_UNWRITABLE, f"The output cannot be written: {_reason(error)}.", "Write it somewhere else."
     )
 
 

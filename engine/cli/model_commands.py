@@ -16,7 +16,7 @@ import typer
 
 from engine.cli import console
 from engine.cli.progress import Phases, phases
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.packs import find_pack
 from engine.paths import DEFAULT_PACK
 
@@ -61,14 +61,14 @@ def require_training(*modules: str) -> None:
     """
     if importlib.util.find_spec("engine.training") is None:
         raise KnownError(
-            "training_left_out",
+            ErrorKind.TRAINING_LEFT_OUT,
             "This edition of Foundsound has no training.",
             "Install Foundsound from its source, as its README.md says.",
         )
     missing = [name for name in modules if importlib.util.find_spec(name) is None]
     if missing:
         raise KnownError(
-            "training_needs_more",
+            ErrorKind.TRAINING_NEEDS_MORE,
             f"This needs {' and '.join(missing)}, which is not installed.",
             'Install it with: python -m pip install -c constraints.txt -e ".[train]"',
         )
@@ -124,7 +124,7 @@ def train(
             known = about(path, path.stem, str(recipe.encoders.weights))
             pack = pack_run(recipe, folder, path.stem, known, folder / "pack", cache)
         except KnownError as error:
-            if error.kind != "pack_unsupported":
+            if error.kind != ErrorKind.PACK_UNSUPPORTED:
                 raise
             console.note(f"warning: {error}")
             return
@@ -199,7 +199,7 @@ def distil(
     target = output or RUNS / path.stem / "cnn10.safetensors"
     if target.suffix != ".safetensors":  # what else a run writes is named after it
         raise KnownError(
-            "output_not_safetensors", f"{target} is no name for weights.", "End --output with .safetensors."
+            ErrorKind.OUTPUT_NOT_SAFETENSORS, f"{target} is no name for weights.", "End --output with .safetensors."
         )
     chosen = _available(device)
     frontend, cnn = LogMel(FRONTENDS[settings.frontend]), distilling.first_cnn(settings)
@@ -209,7 +209,7 @@ def distil(
     unheard = [clip.path for clip in load_manifest(settings.table, settings.held_out)] if settings.held_out else []
     if known := {each.resolve() for each in sounds} & {each.resolve() for each in unheard}:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"{path}: held_out names sounds that are learned from, {min(known).as_posix()} first.",
             "Name another split there, or take them out of more.",
         )
@@ -261,7 +261,7 @@ def read_recipe(path: Path) -> Recipe:
     layers = recipe.train
     if layers.kind == "transformer" and layers.dim % layers.heads:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"{path}: train.dim {layers.dim} is no multiple of train.heads {layers.heads}.",
             "Change one of the two.",
         )
@@ -285,13 +285,13 @@ def read_distillation(path: Path) -> DistilConfig:
     settings = load_config(DistilConfig, path)
     if min(settings.crops_s) < SHORTEST_S:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"{path}: crops_s has {min(settings.crops_s):g} s, too short for a teacher.",
             f"Write no less than {SHORTEST_S:g} there.",
         )
     if settings.frozen_blocks > (blocks := len(CNNS[settings.cnn].pools)):
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"{path}: frozen_blocks is {settings.frozen_blocks}, and the CNN has {blocks} blocks.",
             "Write a smaller number there.",
         )
@@ -367,7 +367,7 @@ def _forget(paths: Sequence[Path], ours: bool) -> None:
     there = [path for path in paths if os.path.lexists(path)]
     if there and not ours:
         raise KnownError(
-            "run_unknown",
+            ErrorKind.RUN_UNKNOWN,
             f"{there[0]} is not known to be of an earlier run, so it is not deleted.",
             "Name another --output, or move it away.",
         )
@@ -390,7 +390,7 @@ def _working(
         raise typer.Exit(130) from None
     except OSError as error:
         raise KnownError(
-            "training_file_failed",
+            ErrorKind.TRAINING_FILE_FAILED,
             f"{error.filename or folder} cannot be used: {error.strerror or error}.",
             "Check the path, its rights and the room on its disk.",
         ) from error

@@ -14,7 +14,7 @@ import typer
 from engine.cli import console
 from engine.cli.model_commands import CACHE, ConfigFile, read_recipe, require_training
 from engine.cli.progress import phases
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.packs import Pack, find_pack, installed, size_on_disk, use_pack
 from engine.paths import user_packs
 from engine.unusable import why
@@ -132,13 +132,15 @@ def build(
     recipe = read_recipe(path)
     pack_id = name or path.stem
     if Path(pack_id).name != pack_id or pack_id in {"", ".", "..", "default"}:
-        raise KnownError("pack_name_invalid", f"A pack cannot be named “{pack_id}”.", "Give a plain name with --id.")
+        raise KnownError(
+            ErrorKind.PACK_NAME_INVALID, f"A pack cannot be named “{pack_id}”.", "Give a plain name with --id."
+        )
     known, folder = about(path, pack_id, str(recipe.encoders.weights)), output or user_packs() / pack_id
     try:
         pack = pack_run(recipe, weights, pack_id, known, folder, CACHE)
     except OSError as error:
         raise KnownError(
-            "pack_file_failed",
+            ErrorKind.PACK_FILE_FAILED,
             f"{error.filename or folder} cannot be used: {why(error)}.",
             "Check its rights and the room on its disk, or name another --output.",
         ) from error

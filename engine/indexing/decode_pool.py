@@ -22,7 +22,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from engine import processes
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.media.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
 
 log = logging.getLogger(__name__)
@@ -301,7 +301,7 @@ class _Line:
 
 def _unavailable(reason: str) -> KnownError:
     return KnownError(
-        "workers_unavailable",
+        ErrorKind.WORKERS_UNAVAILABLE,
         f"The processes that decode sounds cannot be started: {reason}.",
         "Close other programs, or raise the limit on open files, processes or memory, and try again.",
     )
@@ -309,13 +309,13 @@ def _unavailable(reason: str) -> KnownError:
 
 def _crashed(path: Path) -> KnownError:
     return KnownError(
-        "sound_crashed", f"{path} made the decoder crash.", "Open it in an audio editor and save it again."
+        ErrorKind.SOUND_CRASHED, f"{path} made the decoder crash.", "Open it in an audio editor and save it again."
     )
 
 
 def _timed_out(path: Path, limit_s: float) -> KnownError:
     return KnownError(
-        "sound_timeout",
+        ErrorKind.SOUND_TIMEOUT,
         f"{path} was given up: nothing could be read from it for {limit_s:g} seconds.",
         "Check the disk or the connection to it; or open it in an audio editor and save it again.",
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.indexing.decode_pool import DecodePool, Job, Message
 from engine.indexing.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.library.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Store
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCAN_SLICE = 500
 POLL_S = 0.05
 DRIVE_PATIENCE_S = 20.0  # time that a sleeping disk takes to answer
-OFFLINE_SIGNS = frozenset({"sound_vanished", "sound_timeout"})
+OFFLINE_SIGNS = frozenset({ErrorKind.SOUND_VANISHED, ErrorKind.SOUND_TIMEOUT})
 
 
 class Indexer:

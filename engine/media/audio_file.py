@@ -17,7 +17,7 @@ from typing import BinaryIO, Self
 import numpy as np
 import soundfile
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.media.audio_reader import MIN_SAMPLE_RATE_HZ, PREROLL_S, Reader, Samples, UndecodableError
 from engine.media.ffmpeg_reader import FFmpegReader
 
@@ -160,7 +160,7 @@ def open_audio(path: Path) -> AudioFile:
     """
     with open_file(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
-            raise KnownError("sound_empty", f"{path} is empty: 0 bytes.", "Export or copy it again.")
+            raise KnownError(ErrorKind.SOUND_EMPTY, f"{path} is empty: 0 bytes.", "Export or copy it again.")
     openers: list[Callable[[Path], Reader]] = [_SoundFileReader]
     if HAS_FFMPEG:
         openers.insert(0 if path.suffix.lower() in _FFMPEG_FIRST else 1, FFmpegReader)
@@ -185,7 +185,7 @@ def open_file(path: Path) -> BinaryIO:
     try:
         # Opening a named pipe would wait for its writer, so look before.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise KnownError("sound_unreadable", f"{path} is not a file.", "Choose a sound file.")
+            raise KnownError(ErrorKind.SOUND_UNREADABLE, f"{path} is not a file.", "Choose a sound file.")
         return path.open("rb")
     except OSError as error:
         raise file_error(path, error) from error
@@ -200,26 +200,30 @@ def file_error(path: Path, error: OSError) -> KnownError:
     """The KnownError that tells why the system refused to open or to read ``path``."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return KnownError(
-            "sound_vanished", f"{path} is not there any more.", "Rescan its folder to update the library."
+            ErrorKind.SOUND_VANISHED, f"{path} is not there any more.", "Rescan its folder to update the library."
         )
     if isinstance(error, PermissionError):
         return KnownError(
-            "sound_no_permission",
+            ErrorKind.SOUND_NO_PERMISSION,
             f"{path} may not be read.",
             "Give yourself permission to read it, or close the program that holds it.",
         )
     reason = error.strerror or str(error)
-    return KnownError("sound_io_error", f"{path} cannot be read: {reason}.", "Check the disk or the connection to it.")
+    return KnownError(
+        ErrorKind.SOUND_IO_ERROR, f"{path} cannot be read: {reason}.", "Check the disk or the connection to it."
+    )
 
 
 def _nothing_decodable(path: Path, declared: int | None) -> KnownError:
     """Why no sample came out of a file that declares so many."""
     if declared == 0:
-        return KnownError("sound_empty", f"{path} has no samples in it.", "Export or copy it again.")
+        return KnownError(ErrorKind.SOUND_EMPTY, f"{path} has no samples in it.", "Export or copy it again.")
     if declared is not None:
-        return KnownError("sound_truncated", f"{path} is cut off before its sound begins.", "Export or copy it again.")
+        return KnownError(
+            ErrorKind.SOUND_TRUNCATED, f"{path} is cut off before its sound begins.", "Export or copy it again."
+        )
     return KnownError(
-        "sound_unreadable",
+        ErrorKind.SOUND_UNREADABLE,
         f"{path} is damaged, or not a sound in a format that Foundsound reads.",
         "Play it in another program; if that fails too, export or copy it again.",
     )

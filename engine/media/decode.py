@@ -14,7 +14,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.media.audio_file import AudioFile, file_error, modified_ns, open_audio, open_file
 from engine.media.peaks import PeakMeter
 
@@ -117,13 +117,13 @@ def hash_file(path: Path, alive: Callable[[], None] = _nothing) -> bytes:
 
 def _silent(path: Path) -> KnownError:
     return KnownError(
-        "sound_silent", f"{path} is silent: all its samples are equal.", "Nothing can be found in silence."
+        ErrorKind.SOUND_SILENT, f"{path} is silent: all its samples are equal.", "Nothing can be found in silence."
     )
 
 
 def _damaged(path: Path) -> KnownError:
     return KnownError(
-        "sound_damaged",
+        ErrorKind.SOUND_DAMAGED,
         f"{path} is damaged: it has values that are no numbers, infinite or absurdly large, and no sound besides.",
         "Export or copy it again.",
     )
@@ -151,7 +151,9 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
         raise file_error(path, error) from error
     if (after.st_size, modified_ns(after)) != (before.st_size, modified_ns(before)):
         raise KnownError(
-            "sound_changed", f"{path} changed while it was being read.", "It is read again when it is complete: rescan."
+            ErrorKind.SOUND_CHANGED,
+            f"{path} changed while it was being read.",
+            "It is read again when it is complete: rescan.",
         )
 
 

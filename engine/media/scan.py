@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.media.audio_file import SUPPORTED_SUFFIXES, modified_ns
 
 _HAS_HIDDEN_ATTRIBUTE = hasattr(os.stat_result, "st_file_attributes") or hasattr(os.stat_result, "st_flags")
@@ -34,7 +34,7 @@ class ScanProblem:
     """
 
     path: Path
-    kind: str
+    kind: ErrorKind
     detail: str
     hint: str
 
@@ -55,7 +55,7 @@ def scan_folder(root: Path) -> Iterator[FoundFile | ScanProblem]:
         raise KnownError(problem.kind, problem.detail, problem.hint)
     try:
         if not stat.S_ISDIR(root.stat().st_mode):
-            raise KnownError("not_a_folder", f"{root} is not a folder.", "Choose the folder that holds it.")
+            raise KnownError(ErrorKind.NOT_A_FOLDER, f"{root} is not a folder.", "Choose the folder that holds it.")
         os.scandir(root).close()
         above = {_identity(folder) for folder in root.resolve().parents}
     except OSError as error:
@@ -67,7 +67,7 @@ def scan_folder(root: Path) -> Iterator[FoundFile | ScanProblem]:
 def missing_folder(folder: Path) -> ScanProblem:
     """What to say of a folder that is not there."""
     return ScanProblem(
-        folder, "folder_missing", f"{folder} is not there.", "Connect its drive, or remove it from the library."
+        folder, ErrorKind.FOLDER_MISSING, f"{folder} is not there.", "Connect its drive, or remove it from the library."
     )
 
 
@@ -75,7 +75,7 @@ def silent_folder(folder: Path) -> ScanProblem:
     """What to say of a folder whose drive does not answer."""
     return ScanProblem(
         folder,
-        "folder_no_answer",
+        ErrorKind.FOLDER_NO_ANSWER,
         f"The drive of {folder} does not answer.",
         "Check the drive, or the connection to it, then rescan.",
     )
@@ -108,7 +108,7 @@ def _walk(root: Path, visited: set[tuple[int, int]]) -> Iterator[FoundFile | Sca
                     inner.append(Path(entry.path))
         except OSError as error:
             problem = _folder_problem(folder, error)
-            if problem.kind != "folder_missing":
+            if problem.kind != ErrorKind.FOLDER_MISSING:
                 yield problem
         folders.extendleft(reversed(inner))
     if not os.path.isdir(root):  # noqa: PTH112 (pathlib's raises where a dying drive does)
@@ -174,13 +174,13 @@ def _identity(folder: Path) -> tuple[int, int]:
 
 def _name_problem(path: Path) -> ScanProblem:
     readable = os.fsencode(path).decode(errors="replace")
-    return ScanProblem(path, "name_not_unicode", f"The name of {readable} is not valid Unicode.", "Rename it.")
+    return ScanProblem(path, ErrorKind.NAME_NOT_UNICODE, f"The name of {readable} is not valid Unicode.", "Rename it.")
 
 
 def _file_problem(path: Path, error: OSError) -> ScanProblem:
     return ScanProblem(
         path,
-        "sound_io_error",
+        ErrorKind.SOUND_IO_ERROR,
         f"{path} cannot be looked at: {error.strerror or error}.",
         "Check the disk or the connection to it, then rescan.",
     )
@@ -192,11 +192,14 @@ def _folder_problem(folder: Path, error: OSError) -> ScanProblem:
     if isinstance(error, PermissionError):
         return ScanProblem(
             folder,
-            "folder_no_permission",
+            ErrorKind.FOLDER_NO_PERMISSION,
             f"{folder} may not be read.",
             "Give yourself permission to read it, then rescan.",
         )
     reason = error.strerror or str(error)
     return ScanProblem(
-        folder, "folder_unreadable", f"{folder} cannot be read: {reason}.", "Check the disk or the connection to it."
+        folder,
+        ErrorKind.FOLDER_UNREADABLE,
+        f"{folder} cannot be read: {reason}.",
+        "Check the disk or the connection to it.",
     )

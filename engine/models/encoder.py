@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.cnn import Cnn, CnnConfig
 from engine.models.frontend import FrontendConfig, LogMel
 from engine.models.packs import TEXT_FILES, Pack
@@ -84,7 +84,7 @@ class Encoder:
             path = pack.folder / "pack.json"
             log.warning("%s cannot be used", path, exc_info=True)
             raise KnownError(
-                "pack_broken", f"{path} cannot be used: {why(error)}.", "Install the pack again."
+                ErrorKind.PACK_BROKEN, f"{path} cannot be used: {why(error)}.", "Install the pack again."
             ) from error
         audio = _weights(pack.file(audio_file))
         mel = audio.pop("frontend.mel", None)
@@ -214,10 +214,14 @@ def _weights(path: Path) -> dict[str, Tensor]:
         weights = {name: value.float() for name, value in load(path.read_bytes()).items()}
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         log.warning("%s cannot be read", path, exc_info=True)
-        raise KnownError("pack_broken", f"{path} cannot be read ({error}).", "Install the pack again.") from error
+        raise KnownError(
+            ErrorKind.PACK_BROKEN, f"{path} cannot be read ({error}).", "Install the pack again."
+        ) from error
     for name, value in weights.items():
         if not bool(torch.isfinite(value).all()):
-            raise KnownError("pack_broken", f"{path} holds values that are not numbers ({name}).", "Install it again.")
+            raise KnownError(
+                ErrorKind.PACK_BROKEN, f"{path} holds values that are not numbers ({name}).", "Install it again."
+            )
     return weights
 
 
@@ -226,7 +230,7 @@ def _load(module: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> No
     found = {**counters, **weights}
     wrong = misfit(module.state_dict(), found)
     if wrong:
-        raise KnownError("pack_broken", f"{path} does not fit pack.json ({wrong}).", "Install the pack again.")
+        raise KnownError(ErrorKind.PACK_BROKEN, f"{path} does not fit pack.json ({wrong}).", "Install the pack again.")
     module.load_state_dict(found)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.files import whole
 from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, resources, user_packs
 from engine.unusable import UNREADABLE, UnusableError, why
@@ -64,7 +64,7 @@ class Pack:
             newer = int(manifest["format"]) > FORMAT
             if newer:
                 raise KnownError(
-                    "pack_newer", f"The pack in {folder} was made for a newer Foundsound.", "Update Foundsound."
+                    ErrorKind.PACK_NEWER, f"The pack in {folder} was made for a newer Foundsound.", "Update Foundsound."
                 )
             for name in manifest["files"]:
                 _check_name(name)
@@ -120,7 +120,7 @@ class Pack:
             raise _broken(self.folder / name, error) from error
         if actual != expected:
             raise KnownError(
-                "pack_wrong_hash",
+                ErrorKind.PACK_WRONG_HASH,
                 f"The pack file {self.folder / name} is damaged or was changed: its SHA-256 is not pack.json's.",
                 "Install the pack again.",
             )
@@ -166,7 +166,7 @@ def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None
             return Pack.read(folder)
     names = ", ".join(sorted({folder.name for folder in candidates})) or "none"
     raise KnownError(
-        "pack_unknown",
+        ErrorKind.PACK_UNKNOWN,
         f"There is no pack named “{pack_id[:100]}”.",
         f"Installed packs: {names}; “foundsound packs use NAME” chooses one.",
     )
@@ -195,13 +195,13 @@ def chosen_pack() -> str | None:
         return None
     except OSError as error:
         raise KnownError(
-            "pack_choice_unreadable",
+            ErrorKind.PACK_CHOICE_UNREADABLE,
             f"{path}, which may name the pack in use, cannot be read: {error.strerror}.",
             "Check the rights of its folder, or name a pack with --pack.",
         ) from error
     except UNREADABLE as error:
         raise KnownError(
-            "pack_choice_broken",
+            ErrorKind.PACK_CHOICE_BROKEN,
             f"{path}, which names the pack in use, cannot be read: {why(error)}.",
             "Choose again, for example: foundsound packs use default",
         ) from error
@@ -232,7 +232,9 @@ def use_pack(pack_id: str) -> Pack:
                 partial.write_text(content + "\n", encoding="utf-8")
     except OSError as error:
         raise KnownError(
-            "pack_choice_unwritable", f"{path} cannot be written: {error.strerror}.", "Check the rights of its folder."
+            ErrorKind.PACK_CHOICE_UNWRITABLE,
+            f"{path} cannot be written: {error.strerror}.",
+            "Check the rights of its folder.",
         ) from error
     return pack
 
@@ -272,4 +274,6 @@ def _check_name(name: str) -> None:
 
 def _broken(path: Path, error: Exception) -> KnownError:
     log.warning("%s cannot be used", path, exc_info=True)
-    return KnownError("pack_broken", f"The pack file {path} cannot be used: {why(error)}.", "Install the pack again.")
+    return KnownError(
+        ErrorKind.PACK_BROKEN, f"The pack file {path} cannot be used: {why(error)}.", "Install the pack again."
+    )

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.word_vectors import WordVectors, is_word_vectors
 from engine.unusable import UnusableError, why
 
@@ -54,7 +54,7 @@ class TextEncoder(nn.Module):
         except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             log.warning("The text encoder in %s cannot be loaded", folder, exc_info=True)
             raise KnownError(
-                "pack_broken",
+                ErrorKind.PACK_BROKEN,
                 f"The text encoder in {folder} cannot be loaded: {_why(error)}.",
                 "Install the pack again.",
             ) from error

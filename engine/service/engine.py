@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import KnownError
-from engine.service.engine import messages as m
+from engine.service import messages as m
 
 if TYPE_CHECKING:
     from engine.service.session import Session

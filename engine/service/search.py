@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.indexing.decode_pool import DecodePool, Job
 from engine.indexing.embedder import Embedder, decode_options
 from engine.library.store import Store
@@ -64,10 +64,10 @@ def by_sound(store: Store, pack: Pack, get_encoder: Callable[[], Encoder], sound
         try:
             content_hash, vectors = embed_file(sound, pack, get_encoder)
         except KnownError as error:
-            if error.kind != "sound_vanished" or store.sound_by_path(sound) is not None:
+            if error.kind != ErrorKind.SOUND_VANISHED or store.sound_by_path(sound) is not None:
                 raise
             hint = "Check the name, or connect its drive."
-            raise KnownError("sound_vanished", f"There is no sound file {sound}.", hint) from error
+            raise KnownError(ErrorKind.SOUND_VANISHED, f"There is no sound file {sound}.", hint) from error
         itself |= {path for path in store.paths_of(content_hash) if _same_file(path, sound)}
     query = vectors.mean(axis=0, keepdims=True)
     query /= max(float(np.linalg.norm(query)), 1e-9)
@@ -132,11 +132,15 @@ def _same_file(path: Path, other: Path) -> bool:
 
 def _require_text(caption: str) -> None:
     if not caption.strip():
-        raise KnownError("caption_empty", "The caption is empty.", "Describe a sound, for example “glass breaking”.")
+        raise KnownError(
+            ErrorKind.CAPTION_EMPTY, "The caption is empty.", "Describe a sound, for example “glass breaking”."
+        )
     try:
         caption.encode()
     except UnicodeEncodeError as error:  # bytes of another encoding, or half of a pasted character
         readable = caption[:100].encode(errors="backslashreplace").decode()
         raise KnownError(
-            "caption_not_text", f"The caption “{readable}” is not valid text.", "Type it again, or save it as UTF-8."
+            ErrorKind.CAPTION_NOT_TEXT,
+            f"The caption “{readable}” is not valid text.",
+            "Type it again, or save it as UTF-8.",
         ) from error

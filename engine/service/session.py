@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.indexing.indexer import Indexer
 from engine.library.sqlite.store import SqliteStore
 from engine.media.drives import Drives
 from engine.media.scan import ScanProblem, scan_folder
 from engine.models.packs import Pack
 from engine.paths import absolute
-from engine.service.engine import search
+from engine.service import search
 from engine.service.messages import Hit, SoundState
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Session:
         status = self.store.status()
         if status.counts[SoundState.INDEXED] and not status.segments:
             raise KnownError(
-                "indexed_with_other_pack",
+                ErrorKind.INDEXED_WITH_OTHER_PACK,
                 f"The sounds in {status.library} were indexed with another model than {status.pack_id}.",
                 "Run “foundsound index” with the same options to index them with this one.",
             )
@@ -120,8 +120,8 @@ def readable_folder(path: Path) -> Path:
     try:
         scan_folder(folder)  # looks at the folder itself, and is lazy about what it holds
     except KnownError as error:
-        if error.kind != "folder_missing":
+        if error.kind != ErrorKind.FOLDER_MISSING:
             raise
         hint = "Check the name, or mount its volume."
-        raise KnownError("folder_missing", f"There is no folder {folder}.", hint) from error
+        raise KnownError(ErrorKind.FOLDER_MISSING, f"There is no folder {folder}.", hint) from error
     return folder

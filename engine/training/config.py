@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.tied_layers import TiedConfig
 from engine.training.losses import Negatives
 from engine.unusable import why
@@ -121,10 +121,12 @@ def read_config(kind: type[Config], path: Path) -> Config:
         values = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise KnownError(
-            "config_missing", f"{path} cannot be read: {error.strerror}.", "Check the path of the configuration."
+            ErrorKind.CONFIG_MISSING,
+            f"{path} cannot be read: {error.strerror}.",
+            "Check the path of the configuration.",
         ) from error
     except (ValueError, RecursionError) as error:
-        raise KnownError("config_invalid", f"{path} cannot be used: {why(error)}.", "Correct it.") from error
+        raise KnownError(ErrorKind.CONFIG_INVALID, f"{path} cannot be used: {why(error)}.", "Correct it.") from error
     return parse_config(kind, values, path)
 
 
@@ -133,7 +135,7 @@ def parse_config(kind: type[Config], values: object, source: Path) -> Config:
     try:
         return _build(kind, values, "")
     except (TypeError, ValueError) as error:
-        raise KnownError("config_invalid", f"{source}: {error}.", "Correct that field.") from error
+        raise KnownError(ErrorKind.CONFIG_INVALID, f"{source}: {error}.", "Correct that field.") from error
 
 
 def _build(kind: type[Config], values: object, where: str) -> Config:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.training.config import read_config
 from engine.unusable import UNREADABLE, UnusableError, why
 
@@ -53,7 +53,7 @@ def load_config(kind: type[Config], path: Path) -> Config:
     for name, value in leaves(config):
         field = name.rpartition(".")[2]
         if value == () and field in POSITIVE:
-            raise KnownError("config_invalid", f"{path}: {name} must hold a number.", "Write one there.")
+            raise KnownError(ErrorKind.CONFIG_INVALID, f"{path}: {name} must hold a number.", "Write one there.")
         for each in value if isinstance(value, tuple) else (value,):
             if isinstance(each, Path):
                 _check_path(path, name, field, each)
@@ -81,7 +81,7 @@ def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
             raise UnusableError("it is not an object")
     except UNREADABLE as error:
         raise KnownError(
-            "config_invalid", f"{path} cannot be used: {why(error)}.", "Correct it or remove it."
+            ErrorKind.CONFIG_INVALID, f"{path} cannot be used: {why(error)}.", "Correct it or remove it."
         ) from error
     return values
 
@@ -89,13 +89,13 @@ def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
 def _check_path(path: Path, name: str, field: str, value: Path) -> None:
     if not value.exists():
         raise KnownError(
-            "config_path_missing",
+            ErrorKind.CONFIG_PATH_MISSING,
             f"{path}: {name} is {value}, which is not there.",
             "Paths count from the folder the command runs in; correct the field or bring the data there.",
         )
     if field not in EITHER and value.is_dir() != (field in FOLDERS):
         wanted, found = ("folder", "file") if field in FOLDERS else ("file", "folder")
-        raise KnownError("config_invalid", f"{path}: {name} is {value}, a {found}.", f"Name a {wanted} there.")
+        raise KnownError(ErrorKind.CONFIG_INVALID, f"{path}: {name} is {value}, a {found}.", f"Name a {wanted} there.")
 
 
 def _check_range(path: Path, name: str, field: str, value: float) -> None:
@@ -107,7 +107,7 @@ def _check_range(path: Path, name: str, field: str, value: float) -> None:
         highest, fits = " and below 1", value < 1.0
     if not fits or not value >= 0.0 or (value == 0 and field in POSITIVE):
         raise KnownError(
-            "config_invalid", f"{path}: {name} must be {lowest}{highest}, not {value}.", "Correct that field."
+            ErrorKind.CONFIG_INVALID, f"{path}: {name} must be {lowest}{highest}, not {value}.", "Correct that field."
         )
 
 

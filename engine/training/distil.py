@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.files import unfinished, whole
 from engine.models.cnn import Cnn
 from engine.models.frontend import LogMel
@@ -166,7 +166,7 @@ def distil(
     output.parent.mkdir(parents=True, exist_ok=True)
     if layers is not None and layers.config.audio_dim != width:
         raise KnownError(
-            "checkpoint_mismatch",
+            ErrorKind.CHECKPOINT_MISMATCH,
             f"The layers in {config.layers} are for frames {layers.config.audio_dim} wide, the teacher's are {width}.",
             'Name the folder of a training with "cnn": "teacher" as layers.',
         )
@@ -369,7 +369,7 @@ class _Run:
         state = checkpoints.resumable(checkpoint)
         if state.get("settings") != self._settings:
             raise KnownError(
-                "config_changed",
+                ErrorKind.CONFIG_CHANGED,
                 f"{checkpoint} is of another configuration.",
                 "Choose another --output, or start over with --fresh.",
             )
@@ -397,7 +397,7 @@ class _Run:
         hint = "Start over with a lower learning_rate."
         if self._beside(".checkpoint.pt").exists():
             hint = f'Name {self.output} as "start", choose a lower learning_rate, and run it with another --output.'
-        return KnownError("distil_diverged", f"The {what} is no number any more at step {step}.", hint)
+        return KnownError(ErrorKind.DISTIL_DIVERGED, f"The {what} is no number any more at step {step}.", hint)
 
     def _beside(self, suffix: str) -> Path:
         return self.output.with_suffix(suffix)

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.encoder import Encoder
 from engine.models.packs import Pack
 from engine.models.text import TextEncoder
@@ -39,7 +39,7 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
     lost = [path.name for path in (weights, settings, history) if not path.is_file()]
     if lost:
         raise KnownError(
-            "training_unfinished",
+            ErrorKind.TRAINING_UNFINISHED,
             f"{run} holds no finished training: {' and '.join(lost)} {'are' if len(lost) > 1 else 'is'} not there.",
             "Run “foundsound train” with that output folder; a stopped training goes on.",
         )
@@ -47,7 +47,7 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
     if replace(trained, seed=recipe.train.seed) != recipe.train:
         changed = [name for name, value in asdict(recipe.train).items() if value != getattr(trained, name)]
         raise KnownError(
-            "config_changed",
+            ErrorKind.CONFIG_CHANGED,
             f"{run} was trained with another configuration: {', '.join(name for name in changed if name != 'seed')}.",
             "Name the configuration that it was trained with.",
         )
@@ -55,13 +55,13 @@ def pack_run(recipe: Recipe, run: Path, pack_id: str, about: Mapping[str, Any], 
     encoders = recipe.encoders
     if encoders.cnn == "crnn":
         raise KnownError(
-            "pack_unsupported",
+            ErrorKind.PACK_UNSUPPORTED,
             "The CRNN of the DCASE 2022 baseline cannot go into a pack: the app runs CNN10 and CNN14.",
             "Its figures are in the training's history.",
         )
     if encoders.cnn == "teacher":
         raise KnownError(
-            "pack_unsupported",
+            ErrorKind.PACK_UNSUPPORTED,
             "The teacher's frames cannot go into a pack: the app runs CNN10 and CNN14.",
             "Name the training's folder as layers of a distillation.",
         )

@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import paths
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.frontend import LogMel
 from engine.training.config import TrainConfig
+from engine.training.data import features
+from engine.training.data import tables as data
 from engine.training.data.audio_cache import AudioCache
 from engine.training.data.captions import CaptionOptions, CaptionWriter, join
 from engine.training.data.examples import TrainSet
 from engine.training.data.rows import Indices, Rows
 from engine.training.data.scenes import SceneOptions, Scenes
-from engine.training.data.tables import features
-from engine.training.data.tables import tables as data
 from engine.training.measure.validation import EvalSet
 from engine.training.networks import checkpoints, teacher
 from engine.training.networks.encoders import EncoderConfig, load_audio, load_frontend, load_text
@@ -143,7 +143,7 @@ class _Builder:
         every = [clip for each in (table, *recipe.data.more) for clip in data.load_manifest(each, written=written)]
         if written and not any(clip.written for clip in every):
             raise KnownError(
-                "data_missing",
+                ErrorKind.DATA_MISSING,
                 f"{recipe.data.captions} names none of the sounds in {table}.",
                 "Name sounds there as the manifest does, under file.",
             )
@@ -153,7 +153,9 @@ class _Builder:
         held_out = [index for index, clip in enumerate(clips) if clip.split == "val"]
         if not held_out:
             raise KnownError(
-                "data_missing", f"{table} names no sound of the split val.", "Write val beside sounds to validate on."
+                ErrorKind.DATA_MISSING,
+                f"{table} names no sound of the split val.",
+                "Write val beside sounds to validate on.",
             )
         writer = CaptionWriter(recipe.captions, self.text.vocabulary)
         names = [writer.clean_name(clip.name) for clip in clips]
@@ -162,7 +164,7 @@ class _Builder:
             captions[index] = self._write(writer, clips[index], book, index)
         if not any(map(len, captions)):
             raise KnownError(
-                "data_missing",
+                ErrorKind.DATA_MISSING,
                 f"No sound of the split train in {table} gets a caption from its name or its tags.",
                 "Write train beside sounds with a name of English words or with tags, or change captions.",
             )
@@ -203,7 +205,9 @@ class _Builder:
         captions = [book.add(clip.captions) for clip in clips]
         if not any(map(len, captions)):
             raise KnownError(
-                "data_missing", f"None of the {len(clips)} sounds to train on has a caption.", "Set data.clips to 0."
+                ErrorKind.DATA_MISSING,
+                f"None of the {len(clips)} sounds to train on has a caption.",
+                "Set data.clips to 0.",
             )
         sounds: list[features.Sounds] = [self._files([clip.path for clip in clips])]
         _, tag_logits = self._teach(sounds)
@@ -277,7 +281,7 @@ class _Builder:
         found = {name: each for name, each in found.items() if each.captions}
         if not found:
             raise KnownError(
-                "data_missing",
+                ErrorKind.DATA_MISSING,
                 "No sound of the split val has a name of English words or a tag to be found by.",
                 "Give them such names or tags, or name data.queries.",
             )
@@ -337,7 +341,7 @@ def _check(recipe: Recipe) -> None:
     for name, given in (("more", recipe.data.more), ("captions", recipe.data.captions)):
         if given and recipe.data.kind != "manifest":
             raise KnownError(
-                "config_invalid",
+                ErrorKind.CONFIG_INVALID,
                 f"data.{name} is for manifests, not for {recipe.data.kind}.",
                 "Leave it out, or join the tables.",
             )
@@ -346,7 +350,7 @@ def _check(recipe: Recipe) -> None:
 def _given_teacher(recipe: Recipe) -> TeacherConfig:
     if recipe.teacher is None:
         raise KnownError(
-            "config_invalid", "The teacher's frames need a teacher.", "Name teacher.model and teacher.labels."
+            ErrorKind.CONFIG_INVALID, "The teacher's frames need a teacher.", "Name teacher.model and teacher.labels."
         )
     return recipe.teacher
 
@@ -370,5 +374,5 @@ def _weights(groups: Indices, captioned: Sequence[bool]) -> NDArray[np.float64]:
 
 def _given(path: Path | None, name: str) -> Path:
     if path is None:
-        raise KnownError("config_invalid", f"The configuration lacks {name}.", "Name a path there.")
+        raise KnownError(ErrorKind.CONFIG_INVALID, f"The configuration lacks {name}.", "Name a path there.")
     return path

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.files import whole
 from engine.training.config import read_config
 from engine.training.config_files import leaves
@@ -66,7 +66,7 @@ class RunRecord:
         changed = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
         if changed:
             raise KnownError(
-                "config_changed",
+                ErrorKind.CONFIG_CHANGED,
                 f"{run} was trained with another configuration: {', '.join(changed)}.",
                 "Name that configuration, or train into another folder or with --fresh.",
             )

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.files import whole
 from engine.training.config import TrainConfig
 from engine.training.data.examples import Batch, TrainSet, batches, batches_per_epoch
@@ -178,7 +178,7 @@ class Trainer:
         state = resumable(checkpoint)
         if state["config"] != json.dumps(asdict(self.config), sort_keys=True):
             raise KnownError(
-                "config_changed",
+                ErrorKind.CONFIG_CHANGED,
                 f"{folder} holds a run of another configuration.",
                 "Choose another output folder, or start over with --fresh.",
             )
@@ -230,30 +230,36 @@ def _check(config: TrainConfig, data: TrainSet, validation: Mapping[str, EvalSet
     unknown = [metric for metric in config.metrics if metric not in known]
     if unknown or not config.metrics:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"The metrics {', '.join(unknown) or '(none)'} name no validation set and measure.",
             f"Sets: {', '.join(validation)}; measures: {', '.join(measures)}.",
         )
     if not config.losses and config.tag_weight == 0:
-        raise KnownError("config_invalid", "There is no loss to train with.", "Name triplet, contrastive or both.")
+        raise KnownError(
+            ErrorKind.CONFIG_INVALID, "There is no loss to train with.", "Name triplet, contrastive or both."
+        )
     audio, text = data.widths
     if config.kind == "none" and audio != text:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"Without tied layers both encoders must be of one width, not {audio} and {text}.",
             "Set kind to transformer or linear.",
         )
     if config.caption_weight > 0 and data.text_encoder is not None:
         raise KnownError(
-            "config_invalid", "caption_weight needs a frozen text encoder.", "Set it to 0, or do not train the text."
+            ErrorKind.CONFIG_INVALID,
+            "caption_weight needs a frozen text encoder.",
+            "Set it to 0, or do not train the text.",
         )
     if config.tag_weight > 0 and data.tag_logits is not None and not any(map(len, data.wordings)):
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             "train.tag_weight needs wordings of the teacher's tags, which only data of the kind manifest has.",
             "Set it to 0, or train on a manifest with a teacher that knows AudioSet's labels.",
         )
     if (config.soft_weight > 0 or config.tag_weight > 0) and data.tag_logits is None:
         raise KnownError(
-            "config_invalid", "soft_weight and tag_weight need the logits of a teacher.", "Name one, or set them to 0."
+            ErrorKind.CONFIG_INVALID,
+            "soft_weight and tag_weight need the logits of a teacher.",
+            "Name one, or set them to 0.",
         )

@@ -15,7 +15,7 @@ from desktop.app import App
 from desktop.search.pages import PageAction
 from desktop.settings import Settings
 from desktop.widgets.theme import Appearance
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import EngineStopped, ProblemOccurred, Search
 from tests.desktop.conftest import Desk, Start
 from tests.fakes import FakeEngine, FakePlayer
@@ -49,13 +49,13 @@ def test_the_engine_starts_only_once_the_window_is_seen(start: Start, monkeypatc
 
 
 def test_known_problems_are_banners(desk: Desk) -> None:
-    desk.emit(ProblemOccurred(KnownError("folder_missing", "There is no /x.", "Mount it.")))
+    desk.emit(ProblemOccurred(KnownError(ErrorKind.FOLDER_MISSING, "There is no /x.", "Mount it.")))
     assert [banner.key for banner in desk.app.banners.banners] == ["folder_missing"]
     assert desk.app.banners.isVisible()
 
 
 def test_a_sound_that_cannot_be_played_is_a_banner(desk: Desk) -> None:
-    desk.player.failed.emit(KnownError("sound_vanished", "a.wav is gone.", "Look for changes."))
+    desk.player.failed.emit(KnownError(ErrorKind.SOUND_VANISHED, "a.wav is gone.", "Look for changes."))
     assert "a.wav is gone." in desk.app.banners.banners[0].text
 
 
@@ -70,7 +70,7 @@ def test_a_bug_is_a_banner_with_the_way_to_the_log(desk: Desk, monkeypatch: pyte
 
 
 def test_an_engine_that_stopped_can_be_started_again(start: Start) -> None:
-    locked = KnownError("library_locked", "In use by another program.", "Close it.")
+    locked = KnownError(ErrorKind.LIBRARY_LOCKED, "In use by another program.", "Close it.")
     desk = start(opening=(EngineStopped(locked),))
     desk.qtbot.waitUntil(lambda: desk.title == "The library is in use")
     assert not desk.app.actions.add_folder.isEnabled()
@@ -85,7 +85,7 @@ def test_an_engine_that_stopped_can_be_started_again(start: Start) -> None:
 
 def test_no_sound_output_is_a_visible_state(start: Start) -> None:
     player = FakePlayer()
-    player.problem = KnownError("audio_unavailable", "PortAudio is not installed.", "Install libportaudio2.")
+    player.problem = KnownError(ErrorKind.AUDIO_UNAVAILABLE, "PortAudio is not installed.", "Install libportaudio2.")
     desk = start(player=player)
     assert desk.app.outputs.problem.isVisible()
     desk.search("door")
@@ -93,7 +93,7 @@ def test_no_sound_output_is_a_visible_state(start: Start) -> None:
 
 
 def test_output_that_is_there_again_takes_its_banner_away(desk: Desk) -> None:
-    desk.player.problem = KnownError("audio_no_device", "There is no device.", "Connect one.")
+    desk.player.problem = KnownError(ErrorKind.AUDIO_NO_DEVICE, "There is no device.", "Connect one.")
     desk.player.failed.emit(desk.player.problem)
     desk.player.devices_changed.emit()
     assert [banner.key for banner in desk.app.banners.banners] == ["audio_no_device"]

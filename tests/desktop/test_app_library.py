@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import (
     FailuresListed,
     FoldersChanged,
@@ -39,7 +39,7 @@ def test_a_read_only_library_can_be_searched_but_not_changed(start: Start) -> No
 
 
 def test_a_folder_that_cannot_be_named_is_a_banner(desk: Desk) -> None:
-    desk.app.drops.refused.emit(KnownError("name_not_unicode", "Its name is not Unicode.", "Rename it."))
+    desk.app.drops.refused.emit(KnownError(ErrorKind.NAME_NOT_UNICODE, "Its name is not Unicode.", "Rename it."))
     assert [banner.key for banner in desk.app.banners.banners] == ["name_not_unicode"]
 
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import EngineStopped
 from tests.desktop.conftest import Desk
 from tests.fakes import make_hits
@@ -104,7 +104,7 @@ def test_what_plays_is_marked_in_the_table(desk: Desk) -> None:
 
 def test_a_table_that_is_not_seen_plays_nothing(desk: Desk) -> None:
     desk.search("door")
-    desk.emit(EngineStopped(KnownError("library_locked", "In use.")))
+    desk.emit(EngineStopped(KnownError(ErrorKind.LIBRARY_LOCKED, "In use.")))
     assert not desk.app.view.isVisible()
     desk.press(Key.Key_Down)
     assert desk.player.played == []

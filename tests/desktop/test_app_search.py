@@ -8,7 +8,7 @@ from pathlib import Path
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import (
     Event,
     FindSimilar,
@@ -154,7 +154,9 @@ def test_a_search_that_fails_can_be_tried_again(start: Start) -> None:
     def answer(request: Request) -> Sequence[Event]:
         assert isinstance(request, FindSimilar)
         if failing:
-            return [SearchFailed(request.request_id, KnownError("sound_vanished", "a.wav is gone.", "Look again."))]
+            return [
+                SearchFailed(request.request_id, KnownError(ErrorKind.SOUND_VANISHED, "a.wav is gone.", "Look again."))
+            ]
         return [SearchDone(request.request_id, make_hits(2), 100, 0.01)]
 
     desk = start(answers={FindSimilar: answer})

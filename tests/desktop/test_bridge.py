@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.bridge import EngineBridge
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import (
     EncoderReady,
     EngineStopped,
@@ -35,7 +35,7 @@ from engine.service.messages import (
 )
 from tests.fakes import READY, FakeEngine, opened
 
-ERROR = KnownError("disk_full", "The disk is full.", "Make room.")
+ERROR = KnownError(ErrorKind.DISK_FULL, "The disk is full.", "Make room.")
 EVENTS: dict[str, Event] = {
     "library_opened": opened(),
     "encoder_ready": READY,

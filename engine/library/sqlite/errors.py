@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite.migrations import TABLES
 
 _LITTLE_SPACE_BYTES = 1 << 20
@@ -22,7 +22,7 @@ def as_known(path: Path, error: sqlite3.Error) -> KnownError | None:
     match code & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return KnownError(
-                "library_locked",
+                ErrorKind.LIBRARY_LOCKED,
                 f"{path} is in use by another process.",
                 "Wait until the other Foundsound has finished, or close it, and try again.",
             )
@@ -38,7 +38,7 @@ def as_known(path: Path, error: sqlite3.Error) -> KnownError | None:
             if _disk_is_full(path):
                 return disk_full(path)
             return KnownError(
-                "library_io_error",
+                ErrorKind.LIBRARY_IO_ERROR,
                 f"{path} could not be read or written ({error}).",
                 "Check that its disk is connected and healthy, and start Foundsound again.",
             )
@@ -56,7 +56,7 @@ def _lacks_table(error: sqlite3.Error) -> bool:
 
 def disk_full(path: Path) -> KnownError:
     return KnownError(
-        "disk_full",
+        ErrorKind.DISK_FULL,
         f"The disk that holds {path} is full; the last step was not saved.",
         "Free some space and go on: nothing that was saved is lost.",
     )
@@ -64,7 +64,7 @@ def disk_full(path: Path) -> KnownError:
 
 def corrupt(path: Path, detail: str) -> KnownError:
     return KnownError(
-        "library_corrupt",
+        ErrorKind.LIBRARY_CORRUPT,
         f"{path} is damaged or not a library ({detail}). It was left as it is.",
         "Restore it from a backup, or move it away and index your folders again.",
     )
@@ -72,7 +72,7 @@ def corrupt(path: Path, detail: str) -> KnownError:
 
 def read_only(path: Path) -> KnownError:
     return KnownError(
-        "library_read_only",
+        ErrorKind.LIBRARY_READ_ONLY,
         f"{path} is open for reading only.",
         "To index sounds, make the file and its folder writable and open it again.",
     )
@@ -80,7 +80,7 @@ def read_only(path: Path) -> KnownError:
 
 def unwritable(path: Path, error: Exception) -> KnownError:
     return KnownError(
-        "library_unwritable",
+        ErrorKind.LIBRARY_UNWRITABLE,
         f"{path} cannot be opened or made ({error}).",
         "Check the permissions of its folder, or choose another place for the library.",
     )
@@ -88,7 +88,7 @@ def unwritable(path: Path, error: Exception) -> KnownError:
 
 def vanished(path: Path) -> KnownError:
     return KnownError(
-        "library_vanished",
+        ErrorKind.LIBRARY_VANISHED,
         f"{path} was deleted, moved or replaced while it was open.",
         "Put it back, or start Foundsound again to begin a new library.",
     )

@@ -15,14 +15,14 @@ from urllib.parse import quote
 
 from sqlite_utils import Database
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite import errors as errors
 from engine.library.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate
 
 _CACHE_BYTES = 64 << 20  # holds what lies above the rows of a million sounds
 _LOG_BYTES = 4 << 20  # size at which the write-ahead file is brought in, and to which it is cut down
 _PAGE_BYTES = 8192  # reads a million vectors in two thirds of the time that SQLite's default takes
-_CANNOT_WRITE = {"library_read_only", "library_unwritable", "disk_full"}
+_CANNOT_WRITE = {ErrorKind.LIBRARY_READ_ONLY, ErrorKind.LIBRARY_UNWRITABLE, ErrorKind.DISK_FULL}
 
 
 class LibraryFile:
@@ -65,22 +65,24 @@ class LibraryFile:
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links, the messages should not
         found = _stat(path)
         if found and stat.S_ISDIR(found.st_mode):
-            raise KnownError("library_is_folder", f"{path} is a folder, not a library file.", "Name a file inside it.")
+            raise KnownError(
+                ErrorKind.LIBRARY_IS_FOLDER, f"{path} is a folder, not a library file.", "Name a file inside it."
+            )
         if found and not stat.S_ISREG(found.st_mode):  # SQLite would make files beside it, even in its place
             raise KnownError(
-                "library_not_a_file", f"{path} is a device or a pipe, not a library file.", "Name another file."
+                ErrorKind.LIBRARY_NOT_A_FILE, f"{path} is a device or a pipe, not a library file.", "Name another file."
             )
         if read_only:
             return cls._open_to_read(path, busy_timeout_s, errors.read_only(path))
         try:
             return cls._open_to_write(path, busy_timeout_s)
         except KnownError as error:
-            protected = error.kind == "library_io_error" and not _may_be_written(
+            protected = error.kind == ErrorKind.LIBRARY_IO_ERROR and not _may_be_written(
                 path
             )  # what SQLite makes of a log left
             if not (error.kind in _CANNOT_WRITE or protected) or not _has_content(path):
                 raise
-            if error.kind != "disk_full":
+            if error.kind != ErrorKind.DISK_FULL:
                 return cls._open_to_read(path, busy_timeout_s, errors.read_only(path))
             try:
                 return cls._open_to_read(path, busy_timeout_s, error)
@@ -102,7 +104,7 @@ class LibraryFile:
         is writing either, and the file can be taken as it is ("immutable"), unless changes still lie in one of them."""
         if not _has_content(path):
             raise KnownError(
-                "library_missing", f"There is no library {path}.", "Index a folder first, or check the name."
+                ErrorKind.LIBRARY_MISSING, f"There is no library {path}.", "Index a folder first, or check the name."
             )
         try:
             return cls._opened(cls(path, "ro", busy_timeout_s, refusal), cls._require_current)
@@ -111,7 +113,7 @@ class LibraryFile:
                 raise
         if _has_content(_beside(path, "-wal")):
             raise KnownError(
-                "library_unreadable",
+                ErrorKind.LIBRARY_UNREADABLE,
                 f"{path} was not closed properly, and its last changes cannot be brought in: its folder is read-only.",
                 f"Copy it, together with {path.name}-wal, to a folder that you can write to, and open it there.",
             )
@@ -121,7 +123,9 @@ class LibraryFile:
             if error.kind not in _CANNOT_WRITE:
                 raise
             raise KnownError(
-                "library_unreadable", f"{path} cannot be read.", "Check its permissions and those of its folder."
+                ErrorKind.LIBRARY_UNREADABLE,
+                f"{path} cannot be read.",
+                "Check its permissions and those of its folder.",
             ) from error
 
     @classmethod
@@ -141,13 +145,13 @@ class LibraryFile:
         version, application = self._pragma("user_version"), self._pragma("application_id")
         if application != APPLICATION_ID and (version or application or self._pragma("schema_version")):
             raise KnownError(
-                "library_foreign",
+                ErrorKind.LIBRARY_FOREIGN,
                 f"{self.path} is a database of another program.",
                 "Name another file for the library.",
             )
         if version > SCHEMA_VERSION:
             raise KnownError(
-                "library_newer",
+                ErrorKind.LIBRARY_NEWER,
                 f"{self.path} was written by a newer version of Foundsound "
                 f"(its format is {version}, this version reads up to {SCHEMA_VERSION}).",
                 "Update Foundsound, or open another library.",
@@ -156,7 +160,7 @@ class LibraryFile:
     def _require_current(self) -> None:
         if self._pragma("user_version") < SCHEMA_VERSION:
             raise KnownError(
-                "library_outdated",
+                ErrorKind.LIBRARY_OUTDATED,
                 f"{self.path} is of an older version and cannot be upgraded, as it is read-only.",
                 "Make it and its folder writable, or open a copy of it.",
             )
@@ -297,7 +301,9 @@ def _stat(path: Path) -> os.stat_result | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise KnownError("library_unreadable", f"{path} cannot be reached ({error}).", "Check the path.") from error
+        raise KnownError(
+            ErrorKind.LIBRARY_UNREADABLE, f"{path} cannot be reached ({error}).", "Check the path."
+        ) from error
 
 
 def _may_be_written(path: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
+from engine.errors import ErrorKind
 from engine.library.store import FolderGoneError, Scan, ScanCounts
 from engine.service.messages import SoundState
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
     from engine.media.scan import FoundFile
 
 PASSING_FAILURES = frozenset(
-    {"sound_changed", "sound_crashed", "sound_io_error", "sound_no_permission", "sound_timeout", "sound_vanished"}
+    {
+        ErrorKind.SOUND_CHANGED,
+        ErrorKind.SOUND_CRASHED,
+        ErrorKind.SOUND_IO_ERROR,
+        ErrorKind.SOUND_NO_PERMISSION,
+        ErrorKind.SOUND_TIMEOUT,
+        ErrorKind.SOUND_VANISHED,
+    }
 )
 """Failures that can pass while size and time of the file stay as they are: a scan makes these sounds pending again."""
 

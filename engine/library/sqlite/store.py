@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite import contents, scanning
 from engine.library.sqlite.file import LibraryFile
 from engine.library.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Scan, ScanCounts, StoredSound
@@ -141,7 +141,9 @@ class SqliteStore:
     def add_folder(self, path: Path) -> int:
         path = _absolute(path)
         if not _is_unicode(path):
-            raise KnownError("name_not_unicode", f"The name of {str(path)!r} is not valid text.", "Rename the folder.")
+            raise KnownError(
+                ErrorKind.NAME_NOT_UNICODE, f"The name of {str(path)!r} is not valid text.", "Rename the folder."
+            )
         with self._file.writing():
             inside = []
             for folder_id, other in self._db.execute("SELECT id, path FROM folder").fetchall():
@@ -149,7 +151,7 @@ class SqliteStore:
                     return int(folder_id)
                 if path.is_relative_to(other):
                     raise KnownError(
-                        "folder_already_covered",
+                        ErrorKind.FOLDER_ALREADY_COVERED,
                         f"{path} is already part of the library, as it lies in {other}.",
                         "There is nothing to do: its sounds are indexed with that folder.",
                     )

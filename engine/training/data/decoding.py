@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.media.decode import Block, DecodeOptions, decode
 
 BLOCK_S = 30.0
@@ -25,6 +25,6 @@ def load_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
             if isinstance(part, Block):
                 blocks.append(part.waveform)  # noqa: PERF401 - what came before silence is found out is kept
     except KnownError as error:
-        if error.kind != "sound_silent":
+        if error.kind != ErrorKind.SOUND_SILENT:
             raise
     return np.concatenate(blocks) if blocks else np.zeros(1, np.float32)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 CHUNK_BYTES = 1 << 18
 TIMEOUT_S = 30.0
@@ -63,7 +63,9 @@ def fetch(source: Source, folder: Path, progress: Progress | None = None) -> Pat
         unfinished.replace(path)
     except OSError as error:
         raise KnownError(
-            "download_unwritable", f"{path} cannot be saved: {error}.", "Check the disk and the rights of its folder."
+            ErrorKind.DOWNLOAD_UNWRITABLE,
+            f"{path} cannot be saved: {error}.",
+            "Check the disk and the rights of its folder.",
         ) from error
     return path
 
@@ -109,7 +111,7 @@ def _check(source: Source, path: Path) -> None:
     if not right:
         path.unlink()
         raise KnownError(
-            "download_wrong_hash",
+            ErrorKind.DOWNLOAD_WRONG_HASH,
             f"{source.file} from {source.url} is not the published file: its hash is another. It was deleted.",
             "Try again; if it stays so, the file was changed or something on the way changes it.",
         )
@@ -119,7 +121,7 @@ def _failed(source: Source, reason: object) -> KnownError:
     if isinstance(reason, urllib.error.URLError) and not isinstance(reason, urllib.error.HTTPError):
         reason = reason.reason
     return KnownError(
-        "download_failed",
+        ErrorKind.DOWNLOAD_FAILED,
         f"{source.url} cannot be fetched: {reason}.",
         "This needs the internet; run the same command again, it goes on where it stopped.",
     )

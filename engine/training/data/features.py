@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.cnn import Cnn
 from engine.models.frontend import LogMel
 from engine.models.precision import reduced
@@ -374,7 +374,9 @@ def _identity(path: Path) -> tuple[str, int, int]:
         status = path.stat()
     except OSError as error:
         raise KnownError(
-            "sound_unreadable", f"{path} cannot be read: {error.strerror}.", "Check the data folder and its table."
+            ErrorKind.SOUND_UNREADABLE,
+            f"{path} cannot be read: {error.strerror}.",
+            "Check the data folder and its table.",
         ) from error
     return (path.as_posix(), status.st_size, status.st_mtime_ns)
 

@@ -8,8 +8,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from engine.training.data import augment
 from engine.training.data.audio_cache import AudioCache
-from engine.training.data.tables import augment
 
 Waveform = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 T = TypeVar("T")
 
@@ -118,14 +118,14 @@ def load_manifest(
             seconds, tags = float(row["seconds"]), parse_tags(row["audioset_tags"])
         except ValueError as error:
             raise KnownError(
-                "data_malformed", f"Line {number} of {table} cannot be read: {error}.", "Correct that line."
+                ErrorKind.DATA_MALFORMED, f"Line {number} of {table} cannot be read: {error}.", "Correct that line."
             ) from error
         path = table.parent / row["file"]
         own = written.get(row["file"], ())
         clips.append(TaggedClip(path, row["split"], row["source"], row["caption"], seconds, tags, own))
     if splits and not clips:
         raise KnownError(
-            "data_missing",
+            ErrorKind.DATA_MISSING,
             f"{table} names no sound of the split “{split}”.",
             f"Its splits are {', '.join(sorted(splits))}.",
         )
@@ -160,12 +160,14 @@ def load_captioned(table: Path, audio: Path, check: bool = True) -> list[Clip]:
         numbered = [row[column] for column in row if column == "caption" or column.startswith("caption_")]
         if not numbered:
             raise KnownError(
-                "data_columns", f"{table} has no column caption or caption_1.", "Name the columns file_name, caption."
+                ErrorKind.DATA_COLUMNS,
+                f"{table} has no column caption or caption_1.",
+                "Name the columns file_name, caption.",
             )
         captions.setdefault(row["file_name"], []).extend(text.strip() for text in numbered if text.strip())
     clips = [Clip(audio / name, tuple(texts)) for name, texts in captions.items() if name.strip()]
     if clips and not any(clip.captions for clip in clips):
-        raise KnownError("data_missing", f"{table} has no captions.", "Write at least one beside a file name.")
+        raise KnownError(ErrorKind.DATA_MISSING, f"{table} has no captions.", "Write at least one beside a file name.")
     return _all_there(_not_empty(clips, table), table) if check else _not_empty(clips, table)
 
 
@@ -187,7 +189,9 @@ def load_audiocaps(table: Path, audio: Path) -> list[Clip]:
         if path is not None and row["caption"].strip():
             captions.setdefault(path, []).append(row["caption"].strip())
     if not captions:
-        raise KnownError("data_missing", f"{audio} holds no sound that {table} names.", "Check the folder of sounds.")
+        raise KnownError(
+            ErrorKind.DATA_MISSING, f"{audio} holds no sound that {table} names.", "Check the folder of sounds."
+        )
     return [Clip(path, tuple(texts)) for path, texts in captions.items()]
 
 
@@ -233,7 +237,7 @@ def _rows(table: Path, required: Sequence[str]) -> Iterable[dict[str, str]]:
             missing = [column for column in required if column not in columns]
             if missing:
                 raise KnownError(
-                    "data_columns",
+                    ErrorKind.DATA_COLUMNS,
                     f"{table} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}.",
                     f"It needs {', '.join(required)}.",
                 )
@@ -241,17 +245,17 @@ def _rows(table: Path, required: Sequence[str]) -> Iterable[dict[str, str]]:
                 yield {column: value for column, value in row.items() if column is not None}
     except OSError as error:
         raise KnownError(
-            "data_missing", f"{table} cannot be read: {error.strerror}.", "Check the path of the data."
+            ErrorKind.DATA_MISSING, f"{table} cannot be read: {error.strerror}.", "Check the path of the data."
         ) from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise KnownError(
-            "data_malformed", f"{table} is not a CSV table in UTF-8: {error}.", "Save it as such."
+            ErrorKind.DATA_MALFORMED, f"{table} is not a CSV table in UTF-8: {error}.", "Save it as such."
         ) from error
 
 
 def _not_empty(items: list[T], table: Path) -> list[T]:
     if not items:
-        raise KnownError("data_missing", f"{table} names no sound to use.", "Check the table and the split.")
+        raise KnownError(ErrorKind.DATA_MISSING, f"{table} names no sound to use.", "Check the table and the split.")
     return items
 
 
@@ -259,7 +263,7 @@ def _all_there(clips: list[Clip], table: Path) -> list[Clip]:
     lost = [clip.path for clip in clips if not clip.path.is_file()]
     if lost:
         raise KnownError(
-            "data_missing",
+            ErrorKind.DATA_MISSING,
             f"{len(lost)} of the {len(clips)} sounds that {table} names are missing, {lost[0]} first.",
             "Check the folder of sounds.",
         )

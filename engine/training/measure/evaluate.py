@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.library.vectors import VectorIndex
 from engine.models.encoder import Encoder
 from engine.service.search import embed_files
@@ -58,7 +58,7 @@ def evaluate(wanted: RetrievalSet, encoder: Encoder, progress: Callable[[int, in
     if not found:
         reason = next(iter(failed.values()), None)
         raise KnownError(
-            "data_missing",
+            ErrorKind.DATA_MISSING,
             f"None of the {len(wanted.files)} sounds can be used, {wanted.files[0]} first"
             f" ({reason.detail if reason else 'it is not there'}).",
             "Check the folder of sounds.",

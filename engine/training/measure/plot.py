@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 
 def plot_history(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
@@ -23,7 +23,7 @@ def plot_history(history: Sequence[Mapping[str, Any]], path: Path) -> Path:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise KnownError(
-            "plot_missing",
+            ErrorKind.PLOT_MISSING,
             "Plots need matplotlib.",
             'Install it with: python -m pip install -c constraints.txt -e ".[train]"',
         ) from error

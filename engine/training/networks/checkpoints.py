@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.serialization import safe_globals
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.cnn import Cnn, CnnConfig
 from engine.models.weights import misfit
 
@@ -77,7 +77,7 @@ def tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except Exception as error:  # safetensors raises its own bare Exception type
         raise KnownError(
-            "checkpoint_unreadable", f"{path} cannot be read: {error}.", "Name a whole safetensors file."
+            ErrorKind.CHECKPOINT_UNREADABLE, f"{path} cannot be read: {error}.", "Name a whole safetensors file."
         ) from error
 
 
@@ -89,7 +89,7 @@ def resumable(path: Path) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling fails in many ways
-        raise KnownError("checkpoint_unreadable", f"{path} is damaged.", "Start over with --fresh.") from error
+        raise KnownError(ErrorKind.CHECKPOINT_UNREADABLE, f"{path} is damaged.", "Start over with --fresh.") from error
     return state
 
 
@@ -102,7 +102,7 @@ def _read(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling fails in many ways
         raise KnownError(
-            "checkpoint_unreadable",
+            ErrorKind.CHECKPOINT_UNREADABLE,
             f"The checkpoint {path} is damaged, or holds more than tensors and so cannot be read safely.",
             "Download it again from its publisher.",
         ) from error
@@ -117,7 +117,7 @@ def _weights_in(path: Path, key: str | int) -> Mapping[str, Tensor]:
         state = None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise KnownError(
-            "checkpoint_mismatch",
+            ErrorKind.CHECKPOINT_MISMATCH,
             f"The checkpoint {path} does not fit: it has no weights under “{key}”.",
             "Name the file as its publisher offers it, unchanged.",
         )
@@ -128,7 +128,7 @@ def _checked(path: Path, weights: Mapping[str, Tensor], config: CnnConfig) -> di
     wrong = misfit(Cnn(config).state_dict(), weights)
     if wrong:
         raise KnownError(
-            "checkpoint_mismatch",
+            ErrorKind.CHECKPOINT_MISMATCH,
             f"The checkpoint {path} does not fit ({wrong}).",
             "Choose the configuration it was trained with.",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models import encoder
 
 AUTO = "auto"
@@ -20,7 +20,7 @@ def available(name: str) -> str:
         return best
     if name not in ("cpu", best):
         raise KnownError(
-            "device_unavailable",
+            ErrorKind.DEVICE_UNAVAILABLE,
             f"PyTorch finds no {name.upper()} device here.",
             "Leave --device out, or name cpu.",
         )

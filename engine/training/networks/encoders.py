@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models import cnn as cnn10
 from engine.models import frontend
 from engine.models.cnn import Cnn
@@ -59,21 +59,21 @@ def load_audio(config: EncoderConfig, text_width: int) -> AudioEncoder | None:
     if config.cnn == "teacher":
         if config.weights is not None or "audio" in config.trainable:
             raise KnownError(
-                "config_invalid",
+                ErrorKind.CONFIG_INVALID,
                 "The teacher's frames are taken as they are.",
                 'Set encoders.weights to null and leave "audio" out of encoders.trainable.',
             )
         return None
     if config.weights is None and "audio" not in config.trainable:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             "A frozen audio encoder needs encoders.weights.",
             'Name a safetensors file or a published .pth there, or add "audio" to encoders.trainable.',
         )
     if config.cnn == "crnn":
         if config.weights is not None:
             raise KnownError(
-                "config_invalid",
+                ErrorKind.CONFIG_INVALID,
                 "The CRNN is trained from scratch and takes no weights.",
                 "Set encoders.weights to null.",
             )
@@ -89,7 +89,7 @@ def load_frontend(config: EncoderConfig, audio: AudioEncoder) -> LogMel:
     chosen = FRONTENDS[config.frontend]
     if chosen.n_mels != audio.config.n_mels:
         raise KnownError(
-            "config_invalid",
+            ErrorKind.CONFIG_INVALID,
             f"The front end {config.frontend} has {chosen.n_mels} mel bands, {config.cnn} takes {audio.config.n_mels}.",
             "Choose another encoders.frontend.",
         )

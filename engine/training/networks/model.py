@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.files import whole
 from engine.models.precision import reduced
 from engine.models.tied_layers import TiedLayers
@@ -99,7 +99,7 @@ def layers_of_run(run: Path) -> TiedLayers:
         widths = [state[f"{side}_projection.weight"].shape[1] for side in ("audio", "text")]
     except (KeyError, IndexError) as error:
         raise KnownError(
-            "checkpoint_mismatch", f"{run} holds no layers with projections.", "Name a training of tied layers."
+            ErrorKind.CHECKPOINT_MISMATCH, f"{run} holds no layers with projections.", "Name a training of tied layers."
         ) from error
     layers = TiedLayers(config.tied(*widths))
     _fill(layers, state, f"The layers in {run} are not as its config.json says.")
@@ -110,7 +110,7 @@ def _fill(layers: TiedLayers, state: Mapping[str, Tensor], complaint: str) -> No
     try:
         layers.load_state_dict(state)
     except RuntimeError as error:
-        raise KnownError("checkpoint_mismatch", complaint, "Name layers of the same shape.") from error
+        raise KnownError(ErrorKind.CHECKPOINT_MISMATCH, complaint, "Name layers of the same shape.") from error
 
 
 def _contiguous(module: nn.Module) -> dict[str, Tensor]:

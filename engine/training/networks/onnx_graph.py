@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
 Attributes = Mapping[str, Any]
 Operator = Callable[[Sequence[Tensor | None], Attributes], Tensor]
@@ -42,7 +42,9 @@ class OnnxGraph(nn.Module):
         try:
             graph = onnx.load(str(path)).graph
         except (OSError, DecodeError, onnx.checker.ValidationError) as error:
-            raise KnownError("teacher_unreadable", f"{path} is no ONNX model: {error}.", "Name another one.") from error
+            raise KnownError(
+                ErrorKind.TEACHER_UNREADABLE, f"{path} is no ONNX model: {error}.", "Name another one."
+            ) from error
         self._nodes: list[tuple[Operator, list[str], str, dict[str, Any]]] = []
         self._numbers: dict[str, Tensor] = {}
         self._buffers_of: dict[str, str] = {}
@@ -57,7 +59,7 @@ class OnnxGraph(nn.Module):
             if operator is None or unknown or len(node.output) != 1 or node.domain:
                 name = ".".join(filter(None, (node.domain, node.op_type)))
                 raise KnownError(
-                    "teacher_unreadable",
+                    ErrorKind.TEACHER_UNREADABLE,
                     f"{path} has the operator {name}{unknown}, which is unknown here.",
                     "Name a teacher without it, or add it to engine/training/networks/onnx_graph.py.",
                 )

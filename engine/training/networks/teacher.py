@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
+from engine.training.data import features
 from engine.training.data.features import Progress, Ragged, Sounds
 from engine.training.data.scene_batches import normalised
-from engine.training.data.tables import features
 from engine.training.networks.onnx_graph import OnnxGraph
 
 SHORTEST_S = 0.5
@@ -48,7 +48,7 @@ class Teacher(nn.Module):
         self.graph = OnnxGraph(path)
         if len(self.graph.inputs) != 1 or not {"frames", "probabilities"} <= set(self.graph.outputs):
             raise KnownError(
-                "teacher_unreadable",
+                ErrorKind.TEACHER_UNREADABLE,
                 f"{path} does not turn one input into outputs named frames and probabilities.",
                 "Export the teacher with these names.",
             )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save_file
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.word_vectors import WordVectorsConfig
 
 UNKNOWN = "[UNK]"
@@ -59,10 +59,12 @@ def read_word_vectors(path: Path) -> tuple[list[str], NDArray[np.float32]]:
         if not found or width == 0:
             raise ValueError("it names no word")
     except OSError as error:
-        raise KnownError("config_missing", f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+        raise KnownError(
+            ErrorKind.CONFIG_MISSING, f"{path} cannot be read: {error.strerror}.", "Check the path."
+        ) from error
     except ValueError as error:
         raise KnownError(
-            "word_vectors_malformed",
+            ErrorKind.WORD_VECTORS_MALFORMED,
             f"{path} is not a text file of word vectors: {error}.",
             "Give a file with a word and its numbers on each line, in UTF-8.",
         ) from error

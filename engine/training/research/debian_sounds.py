@@ -30,7 +30,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.training.config import read_config
 from engine.training.config_files import find_config
 from engine.training.data.decoding import load_mono
@@ -78,7 +78,9 @@ def sounds_in(package: Path) -> Iterator[Member]:
                         yield from _unpacked(member.name.removeprefix("./"), held)
         except tarfile.TarError as error:
             raise KnownError(
-                "package_unreadable", f"{package} is no Debian package or is damaged.", "Remove it and start again."
+                ErrorKind.PACKAGE_UNREADABLE,
+                f"{package} is no Debian package or is damaged.",
+                "Remove it and start again.",
             ) from error
 
 
@@ -117,7 +119,7 @@ def resources(held: bytes) -> Iterator[Member]:
 
     version = number(4)
     if held[:4] != b"qres" or not 1 <= version <= 3:
-        raise KnownError("package_unreadable", "A Qt resource is of an unknown format.", "It cannot be read.")
+        raise KnownError(ErrorKind.PACKAGE_UNREADABLE, "A Qt resource is of an unknown format.", "It cannot be read.")
     tree, data, names = number(8), number(12), number(16)
     node_size = 14 if version == 1 else 22
 
@@ -207,10 +209,10 @@ class Tagger:
             KnownError: ``teacher_missing`` when either is not there, ``training_needs_more`` without onnx.
         """
         if importlib.util.find_spec("onnx") is None:
-            raise KnownError("training_needs_more", "A teacher needs onnx.", "Install the extra “train”.")
+            raise KnownError(ErrorKind.TRAINING_NEEDS_MORE, "A teacher needs onnx.", "Install the extra “train”.")
         for path in (model, labels):
             if not path.is_file():
-                raise KnownError("teacher_missing", f"{path} is not there.", "Correct --teacher or --labels.")
+                raise KnownError(ErrorKind.TEACHER_MISSING, f"{path} is not there.", "Correct --teacher or --labels.")
         lines = labels.read_text(encoding="utf-8").splitlines()
         return cls(model, tuple(line.strip() for line in lines if line.strip()))
 
@@ -224,7 +226,7 @@ class Tagger:
         logits = teacher.heard(sounds, self.model, self.sample_rate_hz, folder / "cache").logits
         if logits.shape[1] != len(self.labels):
             raise KnownError(
-                "teacher_mismatch",
+                ErrorKind.TEACHER_MISMATCH,
                 f"The teacher knows {logits.shape[1]} classes, and there are {len(self.labels)} labels.",
                 "Name the labels that belong to it.",
             )
@@ -246,7 +248,7 @@ def fetch(names: Sequence[str], folder: Path) -> list[Path]:
             got = subprocess.run([*download, name], cwd=folder, capture_output=True, text=True, check=False)
             if got.returncode != 0:
                 raise KnownError(
-                    "package_missing",
+                    ErrorKind.PACKAGE_MISSING,
                     f"apt-get cannot download {name}: {got.stderr.strip()[-200:]}",
                     "Run “apt-get update”, or use the Debian release that docs/training.md names.",
                 )
@@ -256,7 +258,7 @@ def fetch(names: Sequence[str], folder: Path) -> list[Path]:
 def _tool(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise KnownError("not_debian", f"Debian's packages need {name}.", "Run this on Debian or Ubuntu.")
+        raise KnownError(ErrorKind.NOT_DEBIAN, f"Debian's packages need {name}.", "Run this on Debian or Ubuntu.")
     return found
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.files import whole
 from engine.training.config import parse_config
 from engine.training.config_files import leaves
@@ -189,7 +189,9 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
     for name, content in tables.items():
         place = re.compile(rf"(<!-- table {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
         if not place.search(page):
-            raise KnownError("page_markers", f"The page has no marker for table {name}.", "Add it, or remove the file.")
+            raise KnownError(
+                ErrorKind.PAGE_MARKERS, f"The page has no marker for table {name}.", "Add it, or remove the file."
+            )
         page = place.sub(lambda found, content=content: f"{found[1]}{content}\n{found[2]}", page)  # type: ignore[misc]
     return page
 

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.models.text import TextEncoder
 from engine.models.tied_layers import TiedLayers
 from engine.training.config import TrainConfig, read_config
-from engine.training.data.tables import features
-from engine.training.data.tables import tables as data
+from engine.training.data import features
+from engine.training.data import tables as data
 from engine.training.measure.metrics import RetrievalMetrics, retrieval_metrics
 from engine.training.measure.validation import vectors
 from engine.training.networks import checkpoints
@@ -106,13 +106,13 @@ def measure(config: Path, runs: Sequence[Path], cache: Path) -> Mapping[str, Ret
     """
     recipe = read_config(Recipe, config)
     if recipe.data.queries is None or recipe.data.table is None:
-        raise KnownError("config_invalid", f"{config} names no queries.", "Set data.table and data.queries.")
+        raise KnownError(ErrorKind.CONFIG_INVALID, f"{config} names no queries.", "Set data.table and data.queries.")
     learned, validation = prepare(recipe, cache)
     judged = validation["queries"]
     written = data.load_queries(recipe.data.queries, recipe.data.table.parent)
     if len(written.captions) != len(judged.captions):
         raise KnownError(
-            "config_invalid", f"{recipe.data.queries} names sounds that are not held out.", "Take them out."
+            ErrorKind.CONFIG_INVALID, f"{recipe.data.queries} names sounds that are not held out.", "Take them out."
         )
     text = TextEncoder.load(recipe.encoders.text, recipe.encoders.max_tokens)
     rng = np.random.default_rng(0)

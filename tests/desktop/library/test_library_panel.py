@@ -17,7 +17,7 @@ from desktop.library.library_state import Library
 from desktop.library.progress_card import ProgressCard
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import IndexPhase, IndexProgress, IndexSummary
 from tests.fakes import make_folder
 
@@ -190,5 +190,5 @@ def test_loading_the_model(card: ProgressCard) -> None:
     card.show_library(replace(READY, encoder_ready=False))
     assert card._counts.text() == "Loading the model"
     assert buttons(card) == []
-    card.show_library(replace(READY, encoder_ready=False, stopped=KnownError("x", "y")))
+    card.show_library(replace(READY, encoder_ready=False, stopped=KnownError(ErrorKind.FOLDER_MISSING, "y")))
     assert card.isHidden()

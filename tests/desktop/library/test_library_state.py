@@ -8,7 +8,7 @@ import pytest
 
 from desktop.bridge import EngineBridge
 from desktop.library.library_state import Library, LibraryState
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import (
     EngineStopped,
     Event,
@@ -83,7 +83,7 @@ def test_the_next_run_forgets_the_summary_of_the_last(bridge: EngineBridge, stat
 
 
 def test_an_engine_that_stopped(bridge: EngineBridge, state: LibraryState) -> None:
-    error = KnownError("library_locked", "In use.")
+    error = KnownError(ErrorKind.LIBRARY_LOCKED, "In use.")
     bridge.indexed.emit(indexing(1))
     bridge.engine_stopped.emit(EngineStopped(error))
     assert state.library.stopped is error

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from desktop.playback import audio_output
 from desktop.playback.audio_output import AudioOutput, OutputDevice
 from desktop.playback.mixer import Mixer
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from tests.desktop.playback.audio_device import FIXED_RATE, NO_DEVICE, NULL, use_alsa
 
 
@@ -102,7 +102,9 @@ def test_audio_that_does_not_answer_is_tried_again_only_at_a_rescan(
     trials: list[KnownError] = []
 
     def wait_in_vain() -> None:
-        trials.append(KnownError("audio_unavailable", "The system's audio does not answer.", "Check its settings."))
+        trials.append(
+            KnownError(ErrorKind.AUDIO_UNAVAILABLE, "The system's audio does not answer.", "Check its settings.")
+        )
         raise trials[-1]
 
     monkeypatch.delitem(sys.modules, "sounddevice", raising=False)

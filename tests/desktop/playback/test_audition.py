@@ -8,7 +8,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 
 from desktop.playback.audition import Audition
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import Hit
 from tests.fakes import FakePlayer, make_hit
 
@@ -117,7 +117,7 @@ def test_nudging_moves_from_where_it_plays(audition: Audition, player: FakePlaye
 
 
 def test_failures_pass_on(audition: Audition, player: FakePlayer, qtbot: QtBot) -> None:
-    error = KnownError("sound_vanished", "a.wav is gone.")
+    error = KnownError(ErrorKind.SOUND_VANISHED, "a.wav is gone.")
     with qtbot.waitSignal(audition.failed) as failed:
         player.failed.emit(error)
     assert failed.args == [error]

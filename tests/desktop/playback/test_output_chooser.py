@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from desktop.playback.audio_output import OutputDevice
 from desktop.playback.output_chooser import DEFAULT_NAME, OutputChooser
 from desktop.widgets.icons import Icons
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from tests.fakes import FakePlayer
 
 SCARLETT = OutputDevice("Scarlett 2i2", "ALSA", 4)
@@ -76,9 +76,12 @@ def test_a_remembered_device_that_is_away_is_used_when_it_returns(
 
 
 @pytest.mark.parametrize(
-    ("kind", "text"), [("audio_unavailable", "No sound output"), ("audio_no_device", "No output device")]
+    ("kind", "text"),
+    [(ErrorKind.AUDIO_UNAVAILABLE, "No sound output"), (ErrorKind.AUDIO_NO_DEVICE, "No output device")],
 )
-def test_no_sound_is_a_visible_state(qtbot: QtBot, player: FakePlayer, icons: Icons, kind: str, text: str) -> None:
+def test_no_sound_is_a_visible_state(
+    qtbot: QtBot, player: FakePlayer, icons: Icons, kind: ErrorKind, text: str
+) -> None:
     player.problem = KnownError(kind, "There is no PortAudio.", "Install libportaudio2.")
     made = chooser(qtbot, player, icons)
     assert not made.list.isVisible()
@@ -87,7 +90,7 @@ def test_no_sound_is_a_visible_state(qtbot: QtBot, player: FakePlayer, icons: Ic
 
 
 def test_looking_again_finds_what_was_plugged_in(qtbot: QtBot, player: FakePlayer, icons: Icons) -> None:
-    player.problem = KnownError("audio_no_device", "No device.")
+    player.problem = KnownError(ErrorKind.AUDIO_NO_DEVICE, "No device.")
     made = chooser(qtbot, player, icons)
     player.problem = None
     made.again.click()

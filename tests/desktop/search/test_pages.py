@@ -8,7 +8,7 @@ from pathlib import Path
 from desktop.library.library_state import Library
 from desktop.search.pages import EXAMPLES, Page, PageAction, page_for
 from desktop.search.search_session import Answer, Query
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import IndexPhase, IndexProgress
 from tests.fakes import make_folder, make_hits
 
@@ -16,7 +16,7 @@ READY = Library(opened=True, encoder_ready=True, folders=(make_folder(),))
 RAIN = Query("rain")
 FOUND = Answer(RAIN, make_hits(2), 100, 0.01)
 NOTHING = Answer(RAIN, (), 0, 0.01)
-ERROR = KnownError("sound_vanished", "a.wav is gone.", "Look for changes.")
+ERROR = KnownError(ErrorKind.SOUND_VANISHED, "a.wav is gone.", "Look for changes.")
 
 
 def page(library: Library, query: Query = RAIN, answer: Answer | None = None, error: KnownError | None = None) -> Page:
@@ -93,7 +93,9 @@ def test_results_outlive_a_failed_refresh() -> None:
 
 
 def test_an_engine_that_stopped_for_a_known_reason() -> None:
-    stopped = page(replace(READY, stopped=KnownError("library_locked", "In use.", "Close the other.")), answer=FOUND)
+    stopped = page(
+        replace(READY, stopped=KnownError(ErrorKind.LIBRARY_LOCKED, "In use.", "Close the other.")), answer=FOUND
+    )
     assert stopped.title == "The library is in use"
     assert "Close the other." in stopped.body
     assert stopped.action is PageAction.RESTART

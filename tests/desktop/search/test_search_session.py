@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.bridge import EngineBridge
 from desktop.search.search_session import Answer, Query, SearchSession
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.service.messages import (
     FindSimilar,
     Indexed,
@@ -92,7 +92,7 @@ def test_a_failed_query_can_be_asked_again(bridged: Bridged, session: SearchSess
     errors: list[KnownError] = []
     session.failed.connect(errors.append)
     session.ask(RAIN)
-    error = KnownError("sound_vanished", "Gone.")
+    error = KnownError(ErrorKind.SOUND_VANISHED, "Gone.")
     bridged[0].search_failed.emit(SearchFailed(1, error))
     assert errors == [error]
     session.ask(RAIN)
@@ -104,7 +104,7 @@ def test_a_stale_failure_is_ignored(bridged: Bridged, session: SearchSession) ->
     session.failed.connect(errors.append)
     session.ask(RAIN)
     session.ask(DOOR)
-    bridged[0].search_failed.emit(SearchFailed(1, KnownError("x", "y")))
+    bridged[0].search_failed.emit(SearchFailed(1, KnownError(ErrorKind.FOLDER_MISSING, "y")))
     assert errors == []
     assert session.waiting
 

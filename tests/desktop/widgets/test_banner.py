@@ -9,9 +9,9 @@ from pytestqt.qtbot import QtBot
 from desktop.widgets.banner import MOST_BANNERS, BannerArea, Message
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 
-FULL = KnownError("disk_full", "The disk is full.", "Make room, then resume.")
+FULL = KnownError(ErrorKind.DISK_FULL, "The disk is full.", "Make room, then resume.")
 
 
 @pytest.fixture
@@ -35,8 +35,8 @@ def test_a_known_error_says_what_happened_and_what_to_do(area: BannerArea) -> No
 
 def test_the_same_kind_shares_a_banner(area: BannerArea) -> None:
     area.show_error(FULL)
-    area.show_error(KnownError("disk_full", "Still full."))
-    area.show_error(KnownError("disk_full", "Even now."))
+    area.show_error(KnownError(ErrorKind.DISK_FULL, "Still full."))
+    area.show_error(KnownError(ErrorKind.DISK_FULL, "Even now."))
     assert len(area.banners) == 1
     assert "Even now." in area.banners[0].text
     assert "2 more like this" in area.banners[0].text
@@ -59,15 +59,15 @@ def test_dismissing(area: BannerArea) -> None:
 
 def test_a_kind_can_be_taken_back(area: BannerArea) -> None:
     area.show_error(FULL)
-    area.show_error(KnownError("folder_missing", "Gone."))
+    area.show_error(KnownError(ErrorKind.FOLDER_MISSING, "Gone."))
     area.dismiss_all("disk_full")
     assert [banner.key for banner in area.banners] == ["folder_missing"]
 
 
 def test_the_oldest_gives_way(area: BannerArea) -> None:
     for number in range(MOST_BANNERS + 2):
-        area.show_error(KnownError(f"kind_{number}", "Oh."))
-    assert [banner.key for banner in area.banners] == [f"kind_{number}" for number in range(2, MOST_BANNERS + 2)]
+        area.show_error(KnownError(list(ErrorKind)[number], "Oh."))
+    assert [banner.key for banner in area.banners] == list(ErrorKind)[2 : MOST_BANNERS + 2]
 
 
 def test_an_action(area: BannerArea) -> None:
@@ -79,5 +79,5 @@ def test_an_action(area: BannerArea) -> None:
 
 
 def test_text_is_never_markup(area: BannerArea) -> None:
-    area.show_error(KnownError("folder_missing", "There is no <b>folder</b>."))
+    area.show_error(KnownError(ErrorKind.FOLDER_MISSING, "There is no <b>folder</b>."))
     assert "<b>folder</b>" in area.banners[0].text

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import Adopted, IndexedSound, ScanCounts
 from engine.media.decode import SoundInfo
@@ -18,7 +18,7 @@ from engine.media.scan import FoundFile, ScanProblem, scan_folder
 from engine.service.messages import SoundState
 
 DIM = 8
-FILE_GONE = KnownError("sound_unreadable", "It cannot be read.", "Replace it.")
+FILE_GONE = KnownError(ErrorKind.SOUND_UNREADABLE, "It cannot be read.", "Replace it.")
 
 
 def open_store(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite.scanning import PASSING_FAILURES
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import Adopted, ScanCounts
@@ -160,7 +160,7 @@ def test_a_failure_keeps_its_reason_until_the_file_changes(store: SqliteStore, r
 
 @pytest.mark.parametrize("kind", sorted(PASSING_FAILURES))
 def test_a_failure_that_may_have_passed_is_tried_again_by_the_next_scan(
-    store: SqliteStore, root: Path, kind: str
+    store: SqliteStore, root: Path, kind: ErrorKind
 ) -> None:
     folder_id = store.add_folder(root)
     scan(store, folder_id)

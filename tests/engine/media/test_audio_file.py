@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import KnownError
+from engine.errors import ErrorKind, KnownError
 from engine.media.audio_file import SUPPORTED_SUFFIXES, AudioFile, open_audio
 from tests.sounds import (
     Samples,
@@ -354,5 +354,5 @@ def test_closing_twice_is_harmless_and_nothing_stays_open(tmp_path: Path) -> Non
 
 
 def test_known_errors_travel_between_processes() -> None:
-    error = pickle.loads(pickle.dumps(KnownError("kind", "detail", "hint")))
-    assert (type(error), error.kind, error.detail, error.hint) == (KnownError, "kind", "detail", "hint")
+    error = pickle.loads(pickle.dumps(KnownError(ErrorKind.SOUND_VANISHED, "detail", "hint")))
+    assert (type(error), error.kind, error.detail, error.hint) == (KnownError, "sound_vanished", "detail", "hint")

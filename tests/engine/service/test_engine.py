@@ -13,8 +13,8 @@ import pytest
 import soundfile
 
 from engine.errors import KnownError
+from engine.service import messages as m
 from engine.service.engine import Engine
-from engine.service.engine import messages as m
 from tests.tiny_pack import make_pack
 
 RATE_HZ = 16_000

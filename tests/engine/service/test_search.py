@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from engine.errors import KnownError
-from engine.service.engine import search
+from engine.service import search
 from engine.service.session import Session
 from tests.tiny_pack import make_pack
 

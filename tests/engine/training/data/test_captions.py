@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.training.data import captions
 from engine.training.data.captions import (
     CaptionOptions,
     CaptionWriter,
@@ -18,7 +19,7 @@ from engine.training.data.captions import (
     third_person,
     with_article,
 )
-from engine.training.data.tables import TaggedClip, captions
+from engine.training.data.tables import TaggedClip
 
 
 @pytest.fixture(scope="module")

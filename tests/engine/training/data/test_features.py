@@ -12,7 +12,7 @@ import torch
 from engine.errors import KnownError
 from engine.models.frontend import AISFX, LogMel
 from engine.models.text import TextEncoder
-from engine.training.data.tables import features
+from engine.training.data import features
 from tests.engine.training.tiny import text_folder, tiny_cnn, tone
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA here"))]

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.models.encoder import best_device
+from engine.training.data import scene_batches
 from engine.training.data.audio_cache import AudioCache
 from engine.training.data.scene_batches import SceneBatches, _Drawing, grain, normalised, resampled
-from engine.training.data.tables import scene_batches
 
 RATE = 8_000
 SAMPLES = 4_000

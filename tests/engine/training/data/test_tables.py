@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import KnownError
-from engine.training.data.tables import tables as data
+from engine.training.data import tables as data
 
 
 def _touch(folder: Path, *names: str) -> None:
