@@ -36,7 +36,8 @@ from desktop.widgets.reveal import Revealer
 from desktop.widgets.theme import Theme
 from desktop.window import MainWindow
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import FailuresListed, Folder, ProblemOccurred
+from engine.library.types import Folder
+from engine.service.messages import FailuresListed, ProblemOccurred
 
 SEARCH_PROBLEM = "search"
 NO_OUTPUT = (ErrorKind.AUDIO_NO_DEVICE, ErrorKind.AUDIO_UNAVAILABLE)

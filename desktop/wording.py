@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import ErrorKind
-from engine.service.messages import Folder, Hit, IndexPhase, IndexProgress, IndexSummary
+from engine.library.types import Folder, Hit, IndexPhase, IndexProgress, IndexSummary
 
 ERROR_TITLES: Final[Mapping[str, str]] = {
     ErrorKind.AUDIO_DEVICE_FAILED: "The output device stopped working",

@@ -13,7 +13,8 @@ from PySide6.QtCore import QObject, Signal
 from desktop.playback.audio_output import OutputDevice
 from desktop.playback.player import Player, PlayerState
 from engine.errors import KnownError
-from engine.service.messages import EncoderReady, Event, Folder, Hit, LibraryOpened, LibraryStatus, Request, SoundState
+from engine.library.types import Folder, Hit, LibraryStatus, SoundState
+from engine.service.messages import EncoderReady, Event, LibraryOpened, Request
 
 Answer = Callable[[Request], Sequence[Event]]
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 from desktop.widgets.labels import tone
 from desktop.widgets.theme import Theme
 from desktop.wording import counted, error_title
-from engine.service.messages import Failure
+from engine.library.types import Failure
 
 _FAILURE_ROLE = Qt.ItemDataRole.UserRole
 

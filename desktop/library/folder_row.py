@@ -10,7 +10,7 @@ from desktop.widgets.icons import Icons
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
 from desktop.wording import counted, folder_counts
-from engine.service.messages import Folder
+from engine.library.types import Folder
 
 
 class FolderRow(QFrame):

@@ -12,17 +12,8 @@ from desktop.bridge import EngineBridge
 from desktop.settings import Settings
 from desktop.widgets.icons import Icons
 from desktop.wording import counted
-from engine.service.messages import (
-    AddFolder,
-    Cancel,
-    Folder,
-    ListFailures,
-    Pause,
-    RemoveFolder,
-    Rescan,
-    Resume,
-    RetryFailed,
-)
+from engine.library.types import Folder
+from engine.service.messages import AddFolder, Cancel, ListFailures, Pause, RemoveFolder, Rescan, Resume, RetryFailed
 
 
 class LibraryCommands(QObject):

@@ -13,7 +13,7 @@ from desktop.widgets.icons import Icons
 from desktop.widgets.labels import tone
 from desktop.widgets.theme import Theme
 from desktop.wording import counted
-from engine.service.messages import Folder
+from engine.library.types import Folder
 
 
 class LibraryPanel(QFrame):

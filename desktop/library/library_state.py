@@ -8,18 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 
 from desktop.bridge import EngineBridge
-from engine.service.messages import (
-    EncoderReady,
-    EngineStopped,
-    Folder,
-    FoldersChanged,
-    Indexed,
-    IndexFinished,
-    IndexPhase,
-    IndexProgress,
-    IndexSummary,
-    LibraryOpened,
-)
+from engine.library.types import Folder, IndexPhase, IndexProgress, IndexSummary
+from engine.service.messages import EncoderReady, EngineStopped, FoldersChanged, Indexed, IndexFinished, LibraryOpened
 
 IDLE = IndexProgress(IndexPhase.IDLE)
 

@@ -10,7 +10,7 @@ from desktop.widgets.icons import Icons
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
 from desktop.wording import counted, progress_counts, progress_rate, progress_title, summary
-from engine.service.messages import IndexPhase
+from engine.library.types import IndexPhase
 
 
 class ProgressCard(QFrame):

@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop.playback.player import Player, PlayerState
 from desktop.widgets.throttle import Throttle
-from engine.service.messages import Hit
+from engine.library.types import Hit
 
 AUDITION_MS = 90
 

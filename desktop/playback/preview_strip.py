@@ -16,7 +16,7 @@ from desktop.widgets.icons import Icons
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
 from desktop.wording import clock, is_whole, parent_trail, sample_format
-from engine.service.messages import Hit
+from engine.library.types import Hit
 
 CONTROLS_PX = 190
 VOLUME_STEPS = 100

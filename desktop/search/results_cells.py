@@ -12,7 +12,7 @@ from desktop.playback.waveform import paint_peaks
 from desktop.search.results_model import HIT_ROLE, PLAYED_ROLE
 from desktop.widgets.theme import Theme
 from desktop.wording import is_whole
-from engine.service.messages import Hit
+from engine.library.types import Hit
 
 PADDING_PX = 10
 ROW_AIR_PX = 18

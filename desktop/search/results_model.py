@@ -10,7 +10,7 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt, QUrl
 
 from desktop.wording import clock, matched, parent_trail, sample_format
-from engine.service.messages import Hit
+from engine.library.types import Hit
 
 Index = QModelIndex | QPersistentModelIndex
 

@@ -31,7 +31,7 @@ from desktop.search.results_cells import (
 from desktop.search.results_model import Column, ResultsModel
 from desktop.widgets.theme import Theme
 from desktop.wording import counted
-from engine.service.messages import Hit
+from engine.library.types import Hit
 
 NUDGE_S = 1.0
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from desktop.bridge import EngineBridge
-from engine.service.messages import FindSimilar, Hit, Indexed, Search, SearchDone, SearchFailed
+from engine.library.types import Hit
+from engine.service.messages import FindSimilar, Indexed, Search, SearchDone, SearchFailed
 
 REFRESH_MS = 2000
 LIMIT = 200

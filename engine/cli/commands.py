@@ -18,9 +18,9 @@ from typer.core import TyperGroup
 from engine import __version__
 from engine.cli import console, model_commands, pack_commands
 from engine.errors import ErrorKind, KnownError
+from engine.library.types import Hit, SoundState
 from engine.models.packs import Pack, find_pack, shipped_pack
 from engine.paths import DEFAULT_PACK, absolute, default_library
-from engine.service.messages import Hit, SoundState
 from engine.service.session import Session, readable_folder
 
 app = typer.Typer(

@@ -15,7 +15,7 @@ import typer
 
 from engine.errors import ErrorKind, KnownError
 from engine.indexing.indexer import Indexer
-from engine.service.messages import Failure, Folder, Hit, IndexPhase, IndexProgress, IndexSummary, LibraryStatus
+from engine.library.types import Failure, Folder, Hit, IndexPhase, IndexProgress, IndexSummary, LibraryStatus
 
 # Control characters, other ends of lines, and halves of characters, which stand for bytes that are not text.
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -16,10 +16,10 @@ from engine.errors import ErrorKind, KnownError
 from engine.indexing.decode_pool import DecodePool, Job, Message
 from engine.indexing.embedder import BATCH_S, Assembly, Embedder, decode_options
 from engine.library.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Store
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
 from engine.media.drives import Drives
 from engine.media.scan import FoundFile, ScanProblem, missing_folder, scan_folder, silent_folder
 from engine.models.packs import Pack
-from engine.service.messages import IndexPhase, IndexProgress, IndexSummary
 
 if TYPE_CHECKING:
     from engine.models.encoder import Encoder

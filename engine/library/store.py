@@ -8,7 +8,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.service.messages import Failure, Folder, Hit, LibraryStatus, SoundState
+from engine.library.types import Failure, Folder, Hit, LibraryStatus, SoundState
 
 if TYPE_CHECKING:
     from engine.errors import KnownError

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import KnownError
+from engine.library.types import IndexPhase
 from engine.service import messages as m
 
 if TYPE_CHECKING:
@@ -212,8 +213,8 @@ class _Loop:
         if force or now - self._last_progress >= PROGRESS_INTERVAL_S:
             self._last_progress = now
             progress = self._session.indexer.progress
-            if self._paused and progress.phase is not m.IndexPhase.IDLE:
-                progress = replace(progress, phase=m.IndexPhase.PAUSED)
+            if self._paused and progress.phase is not IndexPhase.IDLE:
+                progress = replace(progress, phase=IndexPhase.PAUSED)
             self._emit(m.Indexed(progress))
         if force or now - self._last_folders >= FOLDERS_INTERVAL_S:
             self._report_folders()

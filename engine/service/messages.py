@@ -1,142 +1,55 @@
-"""Everything that crosses between the engine thread and its clients: requests in, events out, all frozen.
+"""Everything that crosses between the engine thread and its clients: requests in, replies and events out, all frozen.
 
-Requests are imperatives, events past tense. Times are seconds, paths absolute.
+Requests are imperatives, events past tense. Each request gets exactly one ``Reply``; events tell every client what
+changed, whoever asked for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import KnownError
-
-
-class SoundState(StrEnum):
-    """Life of a sound in the library."""
-
-    PENDING = "pending"
-    INDEXED = "indexed"
-    FAILED = "failed"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One sound that answers a search, with the segment that matched.
-
-    ``peaks`` holds the waveform for display: pairs of int8 (lowest, highest) for equal stretches of the whole sound,
-    127 being its loudest sample.
-    """
-
-    rank: int
-    sound_id: int
-    path: Path
-    score: float
-    start_s: float
-    end_s: float
-    duration_s: float
-    sample_rate_hz: int
-    channels: int
-    peaks: bytes = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Folder:
-    """A folder the user added, with its counts. ``available`` is False while its volume is not mounted."""
-
-    folder_id: int
-    path: Path
-    sounds: int
-    indexed: int
-    failed: int
-    missing: int
-    available: bool
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A sound that could not be indexed, and why. It is retried when the file changes."""
-
-    sound_id: int
-    path: Path
-    kind: str
-    detail: str
-    hint: str
-
-
-@dataclass(frozen=True)
-class LibraryStatus:
-    """Counts of a library for the current pack. ``size_bytes`` is the library file's."""
-
-    library: Path
-    pack_id: str
-    pack_hash: str
-    counts: dict[SoundState, int]
-    segments: int
-    size_bytes: int
-
-
-class IndexPhase(StrEnum):
-    """What indexing is doing."""
-
-    IDLE = "idle"
-    SCANNING = "scanning"
-    INDEXING = "indexing"
-    PAUSED = "paused"
-
-
-@dataclass(frozen=True)
-class IndexProgress:
-    """Where indexing stands.
-
-    While scanning, ``found`` grows and ``total`` is not final. ``speed_x`` is seconds of audio indexed per second,
-    ``remaining_s`` an estimate or None while there is none.
-    """
-
-    phase: IndexPhase
-    found: int = 0
-    done: int = 0
-    total: int = 0
-    failed: int = 0
-    speed_x: float = 0.0
-    remaining_s: float | None = None
-    current: Path | None = None
-
-
-@dataclass(frozen=True)
-class IndexSummary:
-    """What one run of scanning and indexing did, counted in sounds."""
-
-    indexed: int = 0
-    unchanged: int = 0
-    moved: int = 0
-    failed: int = 0
-    missing: int = 0
-    audio_s: float = 0.0
-    elapsed_s: float = 0.0
-
+from engine.library.query import Query
+from engine.library.types import Failure, Folder, Hit, IndexProgress, IndexSummary, LibraryStatus
 
 # Requests ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
+class Find:
+    """Rank the library by a query: answered by ``Found``. A newer one of the same client supersedes it."""
+
+    query: Query
+
+
+@dataclass(frozen=True)
 class AddFolder:
-    """Add a folder to the library, scan it and index what is new."""
+    """Add a folder to the library, scan it and index what is new: answered by ``FolderAdded``."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class RemoveFolder:
-    """Forget a folder and its sounds. Files are not touched; vectors stay, so adding it again is quick."""
+    """Take a folder and its sounds out of sight. Files are not touched; what is known of them stays."""
 
     folder_id: int
 
 
 @dataclass(frozen=True)
+class RelinkFolder:
+    """Say that a folder now lies elsewhere, with all that is in it."""
+
+    folder_id: int
+    path: Path
+
+
+@dataclass(frozen=True)
 class Rescan:
-    """Look for new, changed, moved and missing sounds in every folder."""
+    """Look for new, changed, moved and missing sounds: in every folder, or only at these places in them."""
+
+    places: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -155,38 +68,96 @@ class Cancel:
 
 
 @dataclass(frozen=True)
-class Search:
-    """Rank the library by a caption. A newer Search or FindSimilar supersedes one not yet answered."""
-
-    request_id: int
-    caption: str
-    limit: int = 100
-
-
-@dataclass(frozen=True)
-class FindSimilar:
-    """Rank the library by likeness to a sound: one of the library, or any sound file."""
-
-    request_id: int
-    sound: Path
-    limit: int = 100
-
-
-@dataclass(frozen=True)
-class ListFailures:
-    """Ask for the sounds that could not be indexed, answered by FailuresListed."""
-
-    limit: int = 1000
-
-
-@dataclass(frozen=True)
 class RetryFailed:
     """Try every failed sound again, changed or not."""
 
 
+@dataclass(frozen=True)
+class ListFolders:
+    """Ask for the folders and their counts: answered by ``FoldersListed``."""
+
+
+@dataclass(frozen=True)
+class ListFailures:
+    """Ask for the sounds that could not be indexed: answered by ``FailuresListed``."""
+
+    limit: int = 1000
+
+
 Request = (
-    AddFolder | RemoveFolder | Rescan | Pause | Resume | Cancel | Search | FindSimilar | ListFailures | RetryFailed
+    Find
+    | AddFolder
+    | RemoveFolder
+    | RelinkFolder
+    | Rescan
+    | Pause
+    | Resume
+    | Cancel
+    | RetryFailed
+    | ListFolders
+    | ListFailures
 )
+
+
+# Replies ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Done:
+    """The request was carried out, or is under way; there is nothing to hand back."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Answer to ``Find``. ``searched`` is the number of sounds that could have been found."""
+
+    hits: tuple[Hit, ...]
+    searched: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class FolderAdded:
+    """Answer to ``AddFolder``: the folder, or the one of the library that holds it."""
+
+    folder_id: int
+
+
+@dataclass(frozen=True)
+class FoldersListed:
+    """Answer to ``ListFolders``."""
+
+    folders: tuple[Folder, ...]
+
+
+@dataclass(frozen=True)
+class FailuresListed:
+    """Answer to ``ListFailures``."""
+
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The request could not be carried out, for a reason that the user can act on."""
+
+    error: KnownError
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """The same client has asked anew, so this question was not answered."""
+
+
+Outcome = Done | Found | FolderAdded | FoldersListed | FailuresListed | Refused | Superseded
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The one reply to a request, by the number that its client gave it."""
+
+    request_id: int
+    outcome: Outcome
 
 
 # Events -----------------------------------------------------------------------------------------------------------
@@ -194,16 +165,20 @@ Request = (
 
 @dataclass(frozen=True)
 class LibraryOpened:
-    """The library file is open; folders and counts are known. The encoder may still be loading."""
+    """The library file is open; folders and counts are known. The encoder may still be loading.
+
+    ``notice`` is what the user should know of where the library lies, such as ``library_on_network``.
+    """
 
     status: LibraryStatus
     folders: tuple[Folder, ...]
     read_only: bool
+    notice: KnownError | None = None
 
 
 @dataclass(frozen=True)
 class EncoderReady:
-    """The encoder is loaded: searches are answered from now on. ``device`` is such as "cpu", "cuda", "mps"."""
+    """The encoder is loaded: captions are answered from now on. ``device`` is such as "cpu", "cuda", "mps"."""
 
     pack_id: str
     device: str
@@ -232,33 +207,8 @@ class IndexFinished:
 
 
 @dataclass(frozen=True)
-class SearchDone:
-    """Answer to Search or FindSimilar. ``searched`` is the number of sounds that were ranked."""
-
-    request_id: int
-    hits: tuple[Hit, ...]
-    searched: int
-    elapsed_s: float
-
-
-@dataclass(frozen=True)
-class SearchFailed:
-    """A Search or FindSimilar could not be answered."""
-
-    request_id: int
-    error: KnownError
-
-
-@dataclass(frozen=True)
-class FailuresListed:
-    """Answer to ListFailures."""
-
-    failures: tuple[Failure, ...]
-
-
-@dataclass(frozen=True)
 class ProblemOccurred:
-    """A request failed for a known reason (folder gone, disk full, ...); the engine goes on."""
+    """Scanning or indexing met a problem that the user can act on; the engine goes on."""
 
     error: KnownError
 
@@ -270,15 +220,4 @@ class EngineStopped:
     error: Exception | None
 
 
-Event = (
-    LibraryOpened
-    | EncoderReady
-    | FoldersChanged
-    | Indexed
-    | IndexFinished
-    | SearchDone
-    | SearchFailed
-    | FailuresListed
-    | ProblemOccurred
-    | EngineStopped
-)
+Event = LibraryOpened | EncoderReady | FoldersChanged | Indexed | IndexFinished | ProblemOccurred | EngineStopped

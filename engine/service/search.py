@@ -15,8 +15,8 @@ from engine.errors import ErrorKind, KnownError
 from engine.indexing.decode_pool import DecodePool, Job
 from engine.indexing.embedder import Embedder, decode_options
 from engine.library.store import Store
+from engine.library.types import Hit
 from engine.models.packs import Pack
-from engine.service.messages import Hit
 
 if TYPE_CHECKING:
     from engine.models.encoder import Encoder

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from engine.errors import ErrorKind, KnownError
 from engine.indexing.indexer import Indexer
 from engine.library.sqlite.store import SqliteStore
+from engine.library.types import Hit, SoundState
 from engine.media.drives import Drives
 from engine.media.scan import ScanProblem, scan_folder
 from engine.models.packs import Pack
 from engine.paths import absolute
 from engine.service import search
-from engine.service.messages import Hit, SoundState
 
 if TYPE_CHECKING:
     from engine.models.encoder import Encoder

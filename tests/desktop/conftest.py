@@ -21,7 +21,8 @@ from desktop.settings import Settings
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
 from engine import paths
-from engine.service.messages import Event, FindSimilar, Hit, Request, Search, SearchDone
+from engine.library.types import Hit
+from engine.service.messages import Event, FindSimilar, Request, Search, SearchDone
 from tests.desktop.playback.audio_device import NULL, TapedDevice, use_alsa
 from tests.desktop.playback.playing import MakePlayer
 from tests.fakes import READY, Answer, FakeEngine, FakePlayer, make_folder, make_hits, opened

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import (
-    FailuresListed,
-    FoldersChanged,
-    Indexed,
-    IndexFinished,
-    IndexPhase,
-    IndexProgress,
-    IndexSummary,
-    ListFailures,
-)
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
+from engine.service.messages import FailuresListed, FoldersChanged, Indexed, IndexFinished, ListFailures
 from tests.desktop.conftest import Desk, Start
 from tests.fakes import READY, make_folder, opened
 

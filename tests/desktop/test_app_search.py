@@ -9,17 +9,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import (
-    Event,
-    FindSimilar,
-    Indexed,
-    IndexPhase,
-    IndexProgress,
-    Request,
-    Search,
-    SearchDone,
-    SearchFailed,
-)
+from engine.library.types import IndexPhase, IndexProgress
+from engine.service.messages import Event, FindSimilar, Indexed, Request, Search, SearchDone, SearchFailed
 from tests.desktop.conftest import Desk, Start, answer_with
 from tests.fakes import READY, make_folder, make_hit, make_hits, opened
 

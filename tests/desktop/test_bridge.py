@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.bridge import EngineBridge
 from engine.errors import ErrorKind, KnownError
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
 from engine.service.messages import (
     EncoderReady,
     EngineStopped,
@@ -21,9 +22,6 @@ from engine.service.messages import (
     FoldersChanged,
     Indexed,
     IndexFinished,
-    IndexPhase,
-    IndexProgress,
-    IndexSummary,
     LibraryOpened,
     Pause,
     ProblemOccurred,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desktop import wording
-from engine.service.messages import IndexPhase, IndexProgress, IndexSummary
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
 from tests.fakes import make_folder, make_hit
 
 KIND_PLACES = {"KnownError": 0, "ScanProblem": 1}

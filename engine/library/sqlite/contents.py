@@ -10,7 +10,7 @@ import numpy as np
 from sqlite_utils import Database
 
 from engine.library.store import IndexedSound
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 
 if TYPE_CHECKING:
     from engine.media.decode import SoundInfo

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 
 from engine.errors import ErrorKind
 from engine.library.store import FolderGoneError, Scan, ScanCounts
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 
 if TYPE_CHECKING:
     from engine.media.scan import FoundFile

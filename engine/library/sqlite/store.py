@@ -15,9 +15,9 @@ from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite import contents, scanning
 from engine.library.sqlite.file import LibraryFile
 from engine.library.store import Adopted, FolderGoneError, IndexedSound, PendingSound, Scan, ScanCounts, StoredSound
+from engine.library.types import Failure, Folder, Hit, LibraryStatus, SoundState
 from engine.library.vectors import Floats, Ids, Ranked, VectorIndex
 from engine.media.drives import Drives
-from engine.service.messages import Failure, Folder, Hit, LibraryStatus, SoundState
 
 if TYPE_CHECKING:
     from engine.media.scan import FoundFile

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.library.failures_dialog import FailuresDialog
 from desktop.widgets.theme import Theme
-from engine.service.messages import Failure
+from engine.library.types import Failure
 
 FAILURES = (
     Failure(1, Path("/sounds/broken.wav"), "sound_unreadable", "broken.wav holds no sound.", "Copy it again."),

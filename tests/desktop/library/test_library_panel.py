@@ -18,7 +18,7 @@ from desktop.library.progress_card import ProgressCard
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import IndexPhase, IndexProgress, IndexSummary
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
 from tests.fakes import make_folder
 
 READY = Library(opened=True, encoder_ready=True, folders=(make_folder(1, "/sounds"), make_folder(2, "/foley")))

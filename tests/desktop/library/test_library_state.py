@@ -9,16 +9,8 @@ import pytest
 from desktop.bridge import EngineBridge
 from desktop.library.library_state import Library, LibraryState
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import (
-    EngineStopped,
-    Event,
-    FoldersChanged,
-    Indexed,
-    IndexFinished,
-    IndexPhase,
-    IndexProgress,
-    IndexSummary,
-)
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
+from engine.service.messages import EngineStopped, Event, FoldersChanged, Indexed, IndexFinished
 from tests.fakes import READY, make_folder, opened
 
 

@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.playback.audition import Audition
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import Hit
+from engine.library.types import Hit
 from tests.fakes import FakePlayer, make_hit
 
 HIT = make_hit(1, "/a.wav", start_s=5, end_s=15, duration_s=60)

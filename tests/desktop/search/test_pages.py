@@ -9,7 +9,7 @@ from desktop.library.library_state import Library
 from desktop.search.pages import EXAMPLES, Page, PageAction, page_for
 from desktop.search.search_session import Answer, Query
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import IndexPhase, IndexProgress
+from engine.library.types import IndexPhase, IndexProgress
 from tests.fakes import make_folder, make_hits
 
 READY = Library(opened=True, encoder_ready=True, folders=(make_folder(),))

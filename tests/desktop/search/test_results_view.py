@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 from desktop.search.results_model import Column, ResultsModel
 from desktop.search.results_view import ResultsView
 from desktop.widgets.theme import Theme
-from engine.service.messages import Hit
+from engine.library.types import Hit
 from tests.fakes import make_hit, make_hits
 
 LEFT = Qt.MouseButton.LeftButton

@@ -11,17 +11,8 @@ from pytestqt.qtbot import QtBot
 from desktop.bridge import EngineBridge
 from desktop.search.search_session import Answer, Query, SearchSession
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import (
-    FindSimilar,
-    Indexed,
-    IndexFinished,
-    IndexPhase,
-    IndexProgress,
-    IndexSummary,
-    Search,
-    SearchDone,
-    SearchFailed,
-)
+from engine.library.types import IndexPhase, IndexProgress, IndexSummary
+from engine.service.messages import FindSimilar, Indexed, IndexFinished, Search, SearchDone, SearchFailed
 from tests.fakes import FakeEngine, make_hits
 
 Bridged = tuple[EngineBridge, FakeEngine]

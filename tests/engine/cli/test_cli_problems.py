@@ -20,7 +20,7 @@ from engine.cli import console
 from engine.cli.commands import main
 from engine.errors import KnownError
 from engine.indexing.indexer import Indexer
-from engine.service.messages import IndexPhase
+from engine.library.types import IndexPhase
 from engine.service.session import Session
 from tests.engine.command_line import RATE_HZ, Cli, posix_only
 from tests.tiny_pack import make_pack

@@ -14,9 +14,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from engine.errors import KnownError
+from engine.library.types import IndexSummary, SoundState
 from engine.media.drives import Drives
 from engine.models.packs import Pack
-from engine.service.messages import IndexSummary, SoundState
 from engine.service.session import Session
 from tests.tiny_pack import make_pack
 

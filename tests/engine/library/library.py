@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import Adopted, IndexedSound, ScanCounts
+from engine.library.types import SoundState
 from engine.media.decode import SoundInfo
 from engine.media.scan import FoundFile, ScanProblem, scan_folder
-from engine.service.messages import SoundState
 
 DIM = 8
 FILE_GONE = KnownError(ErrorKind.SOUND_UNREADABLE, "It cannot be read.", "Replace it.")

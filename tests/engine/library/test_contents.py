@@ -9,7 +9,7 @@ import pytest
 
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import Adopted, ScanCounts
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 from tests.engine.library.library import (
     best,
     content_hash,

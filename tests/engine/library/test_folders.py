@@ -10,7 +10,7 @@ import pytest
 from engine.errors import KnownError
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import FolderGoneError, ScanCounts
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 from tests.engine.library.library import (
     content_hash,
     everything,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 from tests.engine.library.library import best, everything, index_folder, index_pending, open_store, refused, scan, write
 from tests.engine.library.small_disk import fill, remount, tmpfs
 

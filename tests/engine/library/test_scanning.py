@@ -12,7 +12,7 @@ from engine.errors import ErrorKind, KnownError
 from engine.library.sqlite.scanning import PASSING_FAILURES
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import Adopted, ScanCounts
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 from tests.engine.library.library import (
     FILE_GONE,
     best,

@@ -11,7 +11,7 @@ import pytest
 
 from engine.library.sqlite.store import SqliteStore
 from engine.library.store import Store
-from engine.service.messages import SoundState
+from engine.library.types import SoundState
 from tests.engine.library.library import (
     DIM,
     FILE_GONE,

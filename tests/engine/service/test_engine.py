@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from engine.errors import KnownError
+from engine.library.types import IndexPhase, SoundState
 from engine.service import messages as m
 from engine.service.engine import Engine
 from tests.tiny_pack import make_pack
@@ -122,8 +123,8 @@ def test_folders_and_progress_are_reported(client: Client, tmp_path: Path) -> No
     client.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 30)))
     client.wait(m.IndexFinished)
     phases = [event.progress.phase for event in client.seen if isinstance(event, m.Indexed)]
-    assert m.IndexPhase.SCANNING in phases
-    assert phases[-1] is m.IndexPhase.IDLE
+    assert IndexPhase.SCANNING in phases
+    assert phases[-1] is IndexPhase.IDLE
     (folder,) = [event for event in client.seen if isinstance(event, m.FoldersChanged)][-1].folders
     assert (folder.path, folder.sounds, folder.indexed) == (tmp_path / "sounds", 30, 30)
     client.engine.send(m.RemoveFolder(folder.folder_id))
@@ -149,7 +150,7 @@ def test_pause_holds_and_resume_goes_on(client: Client, tmp_path: Path) -> None:
     client.wait(m.EncoderReady)
     client.engine.send(m.Pause())
     client.engine.send(m.AddFolder(_make_sounds(tmp_path / "sounds", 20)))
-    client.wait(m.Indexed, lambda event: event.progress.phase is m.IndexPhase.PAUSED)
+    client.wait(m.Indexed, lambda event: event.progress.phase is IndexPhase.PAUSED)
     client.engine.send(m.Search(1, "rain"))
     assert client.wait(m.SearchDone).searched == 0
     client.engine.send(m.Resume())
@@ -218,7 +219,7 @@ def test_an_interrupted_run_goes_on_at_the_next_start(tmp_path: Path, pack: str)
     closing.join()
     second = Client(tmp_path / "library.foundsound", pack)
     second.engine.start()
-    kept = second.wait(m.LibraryOpened).status.counts[m.SoundState.INDEXED]
+    kept = second.wait(m.LibraryOpened).status.counts[SoundState.INDEXED]
     assert 0 < kept < 40
     assert second.wait(m.IndexFinished).summary.indexed == 40 - kept
     assert second.engine.close(WAIT_S)
