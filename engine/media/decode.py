@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ErrorKind, KnownError
 from engine.media.audio_file import AudioFile, file_error, modified_ns, open_audio, open_file
+from engine.media.fingerprint import Fingerprint
 from engine.media.peaks import PeakMeter
 
 HASH_BYTES = 16
@@ -56,7 +57,7 @@ class SoundInfo:
     ``peaks`` are at most 400 pairs as in ``Hit``; ``size`` and ``mtime_ns`` are of the file as decoded.
     """
 
-    content_hash: bytes
+    fingerprint: Fingerprint
     duration_s: float
     sample_rate_hz: int
     channels: int
@@ -93,7 +94,7 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
             if not survey.varies:
                 raise _damaged(path) if survey.spoilt else _silent(path)
             info = SoundInfo(
-                content_hash=digest.finish(),
+                fingerprint=Fingerprint(digest.finish(), bytes(HASH_BYTES)),
                 duration_s=survey.frames / audio.sample_rate_hz,
                 sample_rate_hz=audio.sample_rate_hz,
                 channels=audio.channels,
