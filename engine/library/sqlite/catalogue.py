@@ -83,7 +83,7 @@ class SqliteCatalogue:
             }
         there = self._drives.have([str(place.path) for place in places])
         return tuple(
-            Folder(place.folder_id, place.path, *counts.get(place.folder_id, (0, 0, 0, 0)), bool(answer))
+            Folder(place.folder_id, place.path, *counts.get(place.folder_id, (0, 0, 0, 0)), available=bool(answer))
             for place, answer in zip(places, there, strict=True)
         )
 

@@ -116,9 +116,8 @@ class SqliteVectorSearch:
             self._load_segments()
             ids = sorted(changes.contents)
             self._index.show(np.array(ids, np.int64), False)
-            self._index.show(
-                self._contents(f"content_id IN (SELECT value FROM json_each(?)) AND {_INDEXED}", [as_json(ids)])
-            )
+            among = f"content_id IN (SELECT value FROM json_each(?)) AND {_INDEXED}"  # noqa: S608
+            self._index.show(self._contents(among, [as_json(ids)]))
         self._data_version = version
         changes.clear()
 

@@ -191,7 +191,8 @@ def _is_running(pid: int, started_s: float) -> bool:
     """Whether the process that had this number when it started at that time still runs."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started_s) < _START_TOLERANCE_S
+        is_the_same: bool = abs(process.create_time() - started_s) < _START_TOLERANCE_S
+        return is_the_same and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
