@@ -82,10 +82,11 @@ class SqliteCatalogue:
                 """)
             }
         there = self._drives.have([str(place.path) for place in places])
-        return tuple(
-            Folder(place.folder_id, place.path, *counts.get(place.folder_id, (0, 0, 0, 0)), available=bool(answer))
-            for place, answer in zip(places, there, strict=True)
-        )
+        folders = []
+        for place, answer in zip(places, there, strict=True):
+            sounds, indexed, failed, missing = counts.get(place.folder_id, (0, 0, 0, 0))
+            folders.append(Folder(place.folder_id, place.path, sounds, indexed, failed, missing, bool(answer)))
+        return tuple(folders)
 
     def folder_path(self, folder_id: int) -> Path:
         with self._file.reading():
