@@ -1,4 +1,4 @@
-"""Which volume a folder lies on, and where that volume is mounted now: read from the system's tables, not from disks."""
+"""Which volume a folder lies on, and where that is mounted now: read from the system's tables, not from disks."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ NETWORK_TYPES: Final = frozenset(
     {"9p", "afpfs", "afs", "ceph", "cifs", "davfs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3"}
     | {"smbfs", "webdav"}
 )
+_SYSTEM: str = sys.platform
 _MOUNT_TABLE: Final = Path("/proc/self/mountinfo")
 _UUIDS: Final = Path("/dev/disk/by-uuid")
 _DISKUTIL_LIMIT_S: Final = 5.0
@@ -43,20 +44,24 @@ class Volumes:
 
     def of(self, path: Path) -> Volume | None:
         """The volume that holds an existing path, or would hold a new one; None where that cannot be told."""
+        if path.anchor.startswith("\\\\"):  # a share of Windows, which has no drive letter
+            return Volume(f"net:{path.anchor}", Path(path.anchor), True)
         real = Path(os.path.realpath(path))
         holders = [volume for volume in self._mounted() if real.is_relative_to(volume.mount)]
         return max(holders, key=lambda volume: len(volume.mount.parts), default=None)
 
     def mounts(self, identity: str) -> tuple[Path, ...]:
         """Where the volume with this identity is mounted now."""
+        if identity.startswith("net:\\\\"):
+            return (Path(identity.removeprefix("net:")),)
         return tuple(volume.mount for volume in self._mounted() if volume.identity == identity)
 
     def _mounted(self) -> list[Volume]:
         try:
-            if sys.platform == "linux":
+            if _SYSTEM == "linux":
                 text = _MOUNT_TABLE.read_text(encoding="utf-8", errors="surrogateescape")
                 return list(linux_volumes(text, _uuids()))
-            return list(_mac_volumes() if sys.platform == "darwin" else _windows_volumes())
+            return list(_mac_volumes() if _SYSTEM == "darwin" else _windows_volumes())
         except OSError as error:
             log.warning("volumes cannot be listed: %s", error)
             return []
@@ -127,8 +132,6 @@ def _windows_volumes() -> Iterator[Volume]:
 
 
 def _windows_serial(mount: str) -> int | None:
-    if sys.platform != "win32":
-        return None
     import ctypes
 
     serial = ctypes.c_ulong()

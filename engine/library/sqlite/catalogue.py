@@ -239,14 +239,15 @@ class SqliteCatalogue:
         if not _is_unicode(path):
             return None
         with self._file.reading():
-            for name in dict.fromkeys((path, spelled(path))):
-                for place, inside in self._places.holding(name):
-                    row = self._db.execute(
-                        "SELECT id, state, content_id FROM sound WHERE folder_id = ? AND path = ?",
-                        [place.folder_id, inside],
-                    ).fetchone()
-                    if row is not None:
-                        return StoredSound(row[0], name, self._state(row[1]), row[2])
+            return self._sound_named(path) or self._sound_named(spelled(path))
+
+    def _sound_named(self, path: Path) -> StoredSound | None:
+        for place, inside in self._places.holding(path):
+            row = self._db.execute(
+                "SELECT id, state, content_id FROM sound WHERE folder_id = ? AND path = ?", [place.folder_id, inside]
+            ).fetchone()
+            if row is not None:
+                return StoredSound(row[0], path, self._state(row[1]), row[2])
         return None
 
     def sound(self, sound_id: int) -> StoredSound | None:
