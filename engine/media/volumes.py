@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
@@ -135,5 +135,6 @@ def _windows_serial(mount: str) -> int | None:
     import ctypes
 
     serial = ctypes.c_ulong()
-    found = ctypes.windll.kernel32.GetVolumeInformationW(mount, None, 0, ctypes.byref(serial), None, None, None, 0)
+    kernel: Any = ctypes.__dict__["windll"].kernel32  # which only Windows has
+    found = kernel.GetVolumeInformationW(mount, None, 0, ctypes.byref(serial), None, None, None, 0)
     return serial.value if found else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from desktop.library.library_state import Library
+from desktop.library_state import Library
 from desktop.search.pages import EXAMPLES, Page, PageAction, page_for
 from desktop.search.search_session import Answer, Query
 from engine.errors import ErrorKind, KnownError
