@@ -21,6 +21,7 @@ ERROR_TITLES: Final[Mapping[str, str]] = {
     ErrorKind.FOLDER_MISSING: "Folder not found",
     ErrorKind.FOLDER_NO_ANSWER: "A drive does not answer",
     ErrorKind.FOLDER_NO_PERMISSION: "No permission for this folder",
+    ErrorKind.FOLDER_UNKNOWN: "Not a folder of the library",
     ErrorKind.FOLDER_UNREADABLE: "The folder cannot be read",
     ErrorKind.HOME_UNKNOWN: "No such home folder",
     ErrorKind.INDEXED_WITH_OTHER_PACK: "Indexed with another model",
