@@ -199,7 +199,8 @@ def search(
     if captions_file is not None and not as_json:
         raise typer.BadParameter("--captions-file prints JSON lines: add --json")
     if query is not None:
-        asked = [("", _read_query(query))]
+        whole = _read_query(query)
+        asked = [(whole.words, whole)]
     else:
         captions = [caption] if caption is not None else _read_captions(captions_file)
         asked = [(text, Query(text, by=by, limit=limit)) for text in captions]
@@ -208,7 +209,7 @@ def search(
         for text, hits in _answers(session, asked):
             found = found or bool(hits)
             if as_json:
-                console.write_json({"caption": text or asked[0][1].words, "hits": console.hits_json(hits)})
+                console.write_json({"caption": text, "hits": console.hits_json(hits)})
             else:
                 console.write_hits(hits)
         if not found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -60,6 +61,7 @@ class Loop:
         self._inbox = inbox
         self._reply = reply
         self._emit = emit
+        self._taken: deque[Sent | None] = deque()  # what is being answered now
         self._waiting: list[Sent] = []  # searches that cannot be answered before the encoder is loaded
         self._loading = True
         self._paused = False
@@ -79,18 +81,18 @@ class Loop:
         try:
             self._serve()
         finally:
-            for sent in self._waiting:
+            for sent in (*self._taken, *self._waiting):
                 self._inbox.put(sent)
 
     def _serve(self) -> None:
         while True:
-            taken = self._take(self._idle_s())
-            for number, sent in enumerate(taken):
+            self._taken.extend(self._take(self._idle_s()))
+            while self._taken:
+                sent = self._taken[0]
                 if sent is None:
-                    for later in taken[number + 1 :]:
-                        self._inbox.put(later)
                     return
                 self._answer(sent)
+                self._taken.popleft()
             if self._loading:
                 self._look_at_encoder()
             if self._working:
@@ -129,16 +131,11 @@ class Loop:
         return [sent for sent in taken if id(sent) not in stale]
 
     def _answer(self, sent: Sent) -> None:
-        """Handle a request; a bug is also an answer, before it ends the engine."""
         try:
             outcome = self._handle(sent)
         except KnownError as error:
             log.warning("%s", error)
-            self._reply(sent, m.Refused(error))
-            return
-        except BaseException:
-            self._inbox.put(sent)  # to be refused with what else waits
-            raise
+            outcome = m.Refused(error)
         if outcome is not None:
             self._reply(sent, outcome)
 
@@ -211,12 +208,12 @@ class Loop:
         except KnownError as error:  # the run has ended, and can be taken up again
             log.warning("%s", error)
             self._emit(m.ProblemOccurred(error))
-            self._guard(lambda: self._finished(cancelled=True))
+            self._finished(cancelled=True)
             return
         if going_on:
             self._guard(self._report)
         else:
-            self._guard(lambda: self._finished(cancelled=False))
+            self._finished(cancelled=False)
 
     def _guard(self, act: Callable[[], None]) -> None:
         """Known errors become events and the loop goes on; bugs end the engine."""
@@ -227,10 +224,11 @@ class Loop:
             self._emit(m.ProblemOccurred(error))
 
     def _finished(self, cancelled: bool) -> None:
+        """Tell of the end of a run, whatever else cannot be told."""
+        self._guard(lambda: self._report(force=True))
         for problem in self._session.problems:
             self._emit(m.ProblemOccurred(KnownError(problem.kind, problem.detail, problem.hint)))
         self._emit(m.IndexFinished(self._session.indexer.summary, cancelled))
-        self._report(force=True)
 
     def _report(self, force: bool = False) -> None:
         """Progress a few times a second; folders, whose counts cost a query, more seldom."""

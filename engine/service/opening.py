@@ -13,7 +13,14 @@ from engine.paths import absolute
 from engine.service.session import Session
 
 
-def open_session(path: Path, pack: Pack, workers: int | None = None, read_only: bool = False) -> Session:
+def open_session(
+    path: Path,
+    pack: Pack,
+    workers: int | None = None,
+    read_only: bool = False,
+    drives: Drives | None = None,
+    encoders: EncoderSource | None = None,
+) -> Session:
     """Open a library for a pack.
 
     Args:
@@ -21,14 +28,16 @@ def open_session(path: Path, pack: Pack, workers: int | None = None, read_only: 
         pack: The model pack.
         workers: Number of decode processes; None as in ``DecodePool``.
         read_only: Do not write, also not to make the file.
+        drives: Tells which folders are there.
+        encoders: Loads the pack's encoder.
 
     Raises:
         KnownError: The library cannot be opened (locked, corrupt, newer, ...).
     """
-    drives = Drives()
+    drives = drives or Drives()
     library = SqliteLibrary.open(
         absolute(path), pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only, drives=drives
     )
-    encoders = EncoderSource(pack)
+    encoders = encoders or EncoderSource(pack)
     indexer = Indexer(library.catalogue, library.work, pack, encoders, workers, drives)
     return Session(library, pack, encoders, indexer)

@@ -98,7 +98,7 @@ def test_info_describes_the_file(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.flac", noise(2.5, 48_000, 2), 48_000)
     _, info = decoded(path)
     data, status = path.read_bytes(), path.stat()
-    assert info.content_hash == hashlib.blake2b(data, digest_size=16).digest() == fingerprint_file(path)
+    assert info.fingerprint == fingerprint_file(path)
     assert (info.size, info.mtime_ns) == (len(data), status.st_mtime_ns)
     assert 200 < len(info.peaks) // 2 <= MAX_PEAKS
     assert np.abs(np.frombuffer(info.peaks, np.int8).astype(int)).max() == 127
@@ -114,13 +114,17 @@ def test_peaks_of_a_sound_of_unknown_length(tmp_path: Path) -> None:
     assert 200 <= len(info.peaks) // 2 <= MAX_PEAKS
 
 
-def test_hash_is_of_all_bytes_even_behind_the_sound(tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_all_bytes_even_behind_the_sound(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise(0.5))
-    before = decoded(path)[1].content_hash
+    before = decoded(path)[1].fingerprint
     with path.open("ab") as file:
         file.write(b"LIST" + bytes(3_000_000))
-    after = decoded(path)[1].content_hash
-    assert after == hashlib.blake2b(path.read_bytes(), digest_size=16).digest() != before
+    after = decoded(path)[1].fingerprint
+    assert (after.audio, after.file) == (before.audio, None)
+    assert after.rest != before.rest
+    *_, info = decode(path, OPTIONS, by_file=True)
+    assert isinstance(info, SoundInfo)
+    assert info.fingerprint.file == hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
 
 def test_samples_that_are_no_numbers_become_silence(tmp_path: Path) -> None:
@@ -186,7 +190,7 @@ def test_a_truncated_file_is_decoded_as_far_as_it_goes(tmp_path: Path, suffix: s
     waveform, info = decoded(path)
     assert info.duration_s == pytest.approx(4.0, abs=1.1)
     assert len(waveform) == pytest.approx(info.duration_s * 44_100, abs=1)
-    assert info.content_hash == fingerprint_file(path)
+    assert info.fingerprint == fingerprint_file(path)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".opus"])
