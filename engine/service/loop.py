@@ -87,14 +87,14 @@ class Loop:
     def _serve(self) -> None:
         while True:
             self._taken.extend(self._take(self._idle_s()))
+            if self._loading:
+                self._look_at_encoder()
             while self._taken:
                 sent = self._taken[0]
                 if sent is None:
                     return
                 self._answer(sent)
                 self._taken.popleft()
-            if self._loading:
-                self._look_at_encoder()
             if self._working:
                 self._step()
             elif self._away and time.monotonic() - self._last_folders >= FOLDERS_INTERVAL_S:
@@ -198,9 +198,8 @@ class Loop:
                 return
             self._loading = False
             self._emit(m.EncoderReady(self._session.pack.pack_id, encoder.device))
-        waiting, self._waiting = self._waiting, []
-        for sent in waiting:
-            self._answer(sent)
+        self._taken.extendleft(reversed(self._waiting))
+        self._waiting.clear()
 
     def _step(self) -> None:
         try:
