@@ -165,9 +165,9 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 def test_no_file_names_a_private_path() -> None:
-    """Nobody's home folder (but of the invented users a and anna), nor the folder this checkout lies in."""
+    """Nobody's home folder (but of the invented users a, ann and anna), nor the folder this checkout lies in."""
     private = re.compile(
-        rf"/(?:home|Users)/(?!a\b|anna\b)\w|[A-Za-z]:\\Users\\(?!anna\b)\w|{re.escape(ROOT.as_posix())}\b"
+        rf"/(?:home|Users)/(?!a\b|ann\b|anna\b)\w|[A-Za-z]:\\Users\\(?!anna\b)\w|{re.escape(ROOT.as_posix())}\b"
     )
     found = []
     for path in project_files():
