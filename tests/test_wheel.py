@@ -42,10 +42,13 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     paths = {"base": str(folder), "platbase": str(folder)}
     site = Path(sysconfig.get_path("purelib", "venv", paths))
-    options = ["--no-deps", "--no-index", "--quiet", "--prefix", str(folder)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(wheel)], check=True)
+    scripts = Path(sysconfig.get_path("scripts", "venv", paths))
+    python = shutil.which("python", path=str(scripts))
+    assert python is not None
+    options = ["--no-deps", "--no-index", "--quiet"]
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", *options, str(wheel)], check=True)
     (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")  # its own .pth files are not read
-    return Path(sysconfig.get_path("scripts", "venv", paths))
+    return scripts
 
 
 def run(scripts: Path, folder: Path, *command: str) -> str:

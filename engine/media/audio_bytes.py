@@ -41,7 +41,7 @@ def _spans(head: bytes, file: BinaryIO, size: int) -> list[Span]:
     after_id3 = _after_id3v2(file, size)
     magic = _read(file, after_id3, 4)
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
-        return _needing(b"data", _riff(file, size))
+        return _needing(b"data", riff_chunks(file, size))
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
         return _needing(b"SSND", _chunks(file, size, 12, ">I", {b"COMM", b"SSND"}))
     if head == _W64_RIFF:
@@ -90,7 +90,8 @@ def _chunks(
             return
 
 
-def _riff(file: BinaryIO, size: int) -> Iterator[tuple[bytes, Span]]:
+def riff_chunks(file: BinaryIO, size: int) -> Iterator[tuple[bytes, Span]]:
+    """The chunks ``fmt `` and ``data`` of a RIFF, RF64 or BW64 file; the caller looks whether it is one."""
     position, long_data = 12, None
     for _ in range(_MOST_CHUNKS):
         start = _read(file, position, 8)

@@ -72,7 +72,8 @@ def decode(
 ) -> Iterator[Block | SoundInfo]:
     """Decode a file: its Blocks in order, then its SoundInfo.
 
-    The mono mix is the mean of the channels. A damaged file gives what is left, with 0 for samples that are not finite.
+    The mono mix is the mean of the channels, or W of ambisonic ones. A damaged file gives what is left, with 0 for
+    samples that are not finite.
 
     Args:
         path: The sound file.
@@ -89,7 +90,8 @@ def decode(
         digest = Digest(file, status.st_size, by_file, alive)
         with open_audio(path) as audio:
             survey = _Survey(audio)
-            mono = _mono(_chunks(audio, survey, digest, status.st_size))
+            chunks = _chunks(audio, survey, digest, status.st_size)
+            mono = (samples[:, 0].copy() for samples in chunks) if audio.ambisonic else _mono(chunks)
             yield from _blocks(_resampled(mono, audio.sample_rate_hz, options.sample_rate_hz), options.block_samples)
             if not survey.varies:
                 raise _damaged(path) if survey.spoilt else _silent(path)

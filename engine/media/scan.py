@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import ErrorKind, KnownError
-from engine.media.audio_file import SUPPORTED_SUFFIXES, modified_ns
+from engine.media.audio_file import modified_ns
+from engine.media.formats import SUPPORTED_SUFFIXES
 
 _HAS_HIDDEN_ATTRIBUTE = hasattr(os.stat_result, "st_file_attributes") or hasattr(os.stat_result, "st_flags")
 

@@ -18,7 +18,7 @@ from desktop.bugs import BugReporter
 from desktop.playback.player import Player, PlayerState
 from desktop.settings import Settings
 from engine import paths
-from engine.media.audio_file import SUPPORTED_SUFFIXES
+from engine.media.formats import SUPPORTED_SUFFIXES
 from engine.service.engine import Engine
 from tests.desktop.conftest import end
 from tests.desktop.playback.audio_device import NULL, use_alsa

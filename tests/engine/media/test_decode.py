@@ -21,6 +21,7 @@ from tests.sounds import (
     noise,
     sweep,
     tone,
+    write_ambisonic,
     write_header,
     write_not_finite,
     write_sound,
@@ -295,3 +296,10 @@ def test_three_hours_at_96_khz_take_little_memory(tmp_path: Path) -> None:
     assert float(duration_s) == 3 * 3600
     assert 400 < int(peaks) <= 800
     assert int(kilobytes) < 150 * 1024
+
+
+def test_of_an_ambisonic_field_w_is_heard(tmp_path: Path) -> None:
+    field = noise(0.5, 44_100, 4)
+    waveform, info = decoded(write_ambisonic(tmp_path / "field.amb", field, 44_100))
+    np.testing.assert_allclose(waveform, field[:, 0], atol=1e-6)
+    assert info.channels == 4
