@@ -102,6 +102,11 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     limit: int = 100
     offset: int = 0
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to rank by."""
+        return bool(self.words.strip()) or bool(self.like)
+
 
 def checked(query: Query) -> Query:
     """The query itself, where it can be asked.
@@ -109,7 +114,7 @@ def checked(query: Query) -> Query:
     Raises:
         KnownError: ``caption_empty`` when there is nothing to rank by, ``caption_not_text``, or ``query_invalid``.
     """
-    if not query.words.strip() and not query.like:
+    if not query.asks:
         raise KnownError(ErrorKind.CAPTION_EMPTY, "The caption is empty.", "Describe a sound, like “glass breaking”.")
     try:
         query.words.encode()
