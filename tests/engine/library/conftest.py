@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.engine.library.connections import connections as connections
 from tests.engine.library.library import index_folder, open_library, write
 
 

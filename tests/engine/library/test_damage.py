@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.library.library import open_library, refused, write
+from tests.engine.library.library import everything, open_library, refused, write
 from tests.engine.library.other_process import kill_with_work_in_the_log, line, python
 
 
@@ -24,10 +24,10 @@ def test_a_file_that_is_not_a_library_is_refused_and_left_alone(tmp_path: Path, 
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_damaged_page_of_vectors_is_noticed_on_opening(library: Path) -> None:
+def test_a_damaged_page_of_vectors_is_noticed_by_the_first_search(library: Path) -> None:
     overwrite_page(library, root_page(library, "segment"))
     before = library.read_bytes()
-    assert refused(lambda: open_library(library)) == "library_corrupt"
+    assert refused(lambda: search(library)) == "library_corrupt"
     assert library.read_bytes() == before, "it was to be left as it is"
 
 
@@ -41,7 +41,7 @@ def test_a_vector_of_bits_that_are_no_numbers_is_noticed(library: Path) -> None:
     connection.execute("UPDATE segment SET vector = ? WHERE id = 5", [b"\xff" * 32])
     connection.commit()
     connection.close()
-    assert refused(lambda: open_library(library)) == "library_corrupt"
+    assert refused(lambda: search(library)) == "library_corrupt"
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,7 @@ def test_a_library_that_has_lost_a_part_is_noticed(library: Path, damage: str) -
     connection = sqlite3.connect(library)
     connection.executescript(damage)
     connection.close()
-
-    def use() -> None:
-        store = open_library(library)
-        try:
-            store.catalogue.status()
-        finally:
-            store.close()
-
-    assert refused(use) == "library_corrupt"
+    assert refused(lambda: search(library)) == "library_corrupt"
 
 
 def test_damage_that_opening_does_not_meet_is_found_by_a_check(library: Path) -> None:
@@ -87,11 +79,10 @@ def test_no_check_is_made_while_another_process_has_the_library_open(
     monkeypatch.setattr("engine.library.sqlite.file.LibraryFile.check", lambda self: checked.append(self.path))
     with python(f"""
 store = open_library(Path({str(library)!r}))
-store.catalogue.retry_failed()
-store._db.execute("UPDATE content SET peaks = x'00'")
+connection = sqlite3.connect({str(library)!r}, isolation_level=None)
+connection.execute("UPDATE content SET peaks = x'00'")
 print("open", flush=True)
 sys.stdin.read()
-store.close()
 """) as process:
         assert line(process) == "open"
         assert library.with_name(library.name + "-wal").stat().st_size > 0
@@ -110,6 +101,16 @@ def test_a_sound_library_passes_the_check_and_leaves_one_file(library: Path, tmp
     store.catalogue.check()
     store.close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["library.foundsound", "sounds"]
+
+
+def search(library: Path) -> None:
+    """Open a library, count its sounds and search it."""
+    store = open_library(library)
+    try:
+        store.catalogue.status()
+        everything(store)
+    finally:
+        store.close()
 
 
 def overwrite_page(library: Path, number: int) -> None:

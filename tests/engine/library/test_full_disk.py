@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 from engine.library.types import SoundState
@@ -13,14 +14,18 @@ from tests.engine.library.library import (
     open_library,
     refused,
     scan,
+    searchable,
     write,
 )
 from tests.engine.library.small_disk import fill, remount, tmpfs
 
 
-def test_a_full_library_undoes_the_step_and_goes_on_when_there_is_room(library: Path, dozen: Path) -> None:
+def test_a_full_library_undoes_the_step_and_goes_on_when_there_is_room(
+    library: Path, dozen: Path, connections: list[sqlite3.Connection]
+) -> None:
     store = open_library(library)
-    store._db.execute("PRAGMA max_page_count = 1")  # as low as it goes: the present size
+    (connection,) = connections
+    connection.execute("PRAGMA max_page_count = 1")  # as low as it goes: the present size
     write(dozen / "new.wav", "something new")
     for number in range(600):
         write(dozen / f"more {number}.wav", f"another {number}")
@@ -28,7 +33,7 @@ def test_a_full_library_undoes_the_step_and_goes_on_when_there_is_room(library: 
     assert store.catalogue.status().counts[SoundState.PENDING] == 0
     assert best(store, "the sound of number 7")[0] == dozen / "07.wav"
 
-    store._db.execute("PRAGMA max_page_count = 1000000")
+    connection.execute("PRAGMA max_page_count = 1000000")
     index_folder(store, dozen)
     assert best(store, "something new")[0] == dozen / "new.wav"
     assert searchable(store) == 613

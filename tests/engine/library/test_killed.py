@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.engine.library.library import everything, found, index_pending, open_library, scan, write
+from tests.engine.library.library import (
+    everything,
+    found,
+    index_pending,
+    open_library,
+    scan,
+    searchable,
+    segments,
+    write,
+)
 from tests.engine.library.other_process import line, python
 
 PER_STEP = 4

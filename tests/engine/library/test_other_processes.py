@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.library.library import best, index_folder, open_library, refused, scan, write
+from tests.engine.library.library import best, index_folder, open_library, refused, scan, segments, write
 from tests.engine.library.other_process import line, python
 
 
@@ -60,17 +60,20 @@ print("ready", flush=True)
 sys.stdin.readline()
 store = open_library(Path({str(library)!r}), busy_timeout_s=30)
 index_folder(store, Path({str(dozen)!r}))
+print("done", flush=True)
+sys.stdin.readline()
 print(len(everything(store)), flush=True)
 store.close()
 """
     with python(code) as one, python(code) as two, python(code) as three:
         processes = (one, two, three)
         assert [line(process) for process in processes] == ["ready"] * 3
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        assert [line(process) for process in processes] == ["12"] * 3
+        for answer in ("done", "12"):
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write("go\n")
+                process.stdin.flush()
+            assert [line(process) for process in processes] == [answer] * 3
     store = open_library(library)
     store.catalogue.check()
     assert segments(store) == 12 * 2

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 from engine.library.sqlite.library import SqliteLibrary
-from tests.engine.library.library import best, everything, index_folder, open_library, refused, write
+from tests.engine.library.library import (
+    best,
+    everything,
+    index_folder,
+    open_library,
+    refused,
+    searchable,
+    vectors_of,
+    write,
+)
 from tests.engine.library.other_process import kill_with_work_in_the_log
 from tests.engine.library.small_disk import remount, tmpfs
 

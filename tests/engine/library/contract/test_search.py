@@ -126,3 +126,8 @@ def test_a_filter_that_passes_one_of_two_equal_files_finds_that_one(store: Libra
     found = rank(store, "the sound of rain.wav", where=without)
     assert {hit.path for hit in found} == {root / "rain.wav", root / "creak.wav"}
     assert [hit.rank for hit in found] == [1, 2]
+
+
+def test_a_file_is_no_folder_that_it_lies_in(store: Library, root: Path) -> None:
+    index_folder(store, root)
+    assert rank(store, "x", where=Condition(Field.FOLDER, str(root / "rain.wav"))) == ()
