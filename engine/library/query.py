@@ -160,7 +160,13 @@ _COMPARE: Final[Mapping[Operator, Callable[[Any, Any], bool]]] = {
 
 
 def matches(condition: Filter, facts: Mapping[Field, Any]) -> bool:
-    """Whether a sound with these facts passes: what every store must agree with."""
+    """Whether a sound with these facts passes: what every store must agree with.
+
+    Args:
+        condition: The filter.
+        facts: What is known of the sound by field: ``folder`` is the path of the folder that holds its file, ``name``
+            the file's name, and ``suffix`` the name's suffix in lower case, with its dot.
+    """
     match condition:
         case AllOf(parts):
             return all(matches(part, facts) for part in parts)

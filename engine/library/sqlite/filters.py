@@ -66,6 +66,6 @@ def _in_folder(wanted: Path, places: list[Place]) -> tuple[str, list[str | int |
             parameters.append(place.folder_id)
         elif wanted.is_relative_to(place.path):
             inside = wanted.relative_to(place.path).as_posix()
-            clauses.append("sound.folder_id = ? AND (sound.path = ? OR sound.path >= ? AND sound.path < ?)")
-            parameters += [place.folder_id, inside, *under(inside)]
+            clauses.append("sound.folder_id = ? AND sound.path >= ? AND sound.path < ?")
+            parameters += [place.folder_id, *under(inside)]
     return " OR ".join(f"({part})" for part in clauses) or "0", parameters

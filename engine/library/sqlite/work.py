@@ -60,11 +60,12 @@ class SqliteWorkQueue:
             by_file = bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM content WHERE of_file)").fetchone()[0])
             rows = [
                 self._db.execute(
-                    """SELECT id, folder_id, path, size, mtime_ns, content_id IS NOT NULL OR EXISTS (
-                           SELECT 1 FROM content JOIN segment ON content_id = content.id AND pack_id = ?
-                           WHERE content.size = sound.size)
+                    """SELECT id, folder_id, path, size, mtime_ns,
+                              EXISTS (SELECT 1 FROM segment WHERE content_id = sound.content_id AND pack_id = ?)
+                           OR EXISTS (SELECT 1 FROM content JOIN segment ON content_id = content.id AND pack_id = ?
+                                      WHERE content.size = sound.size)
                        FROM sound WHERE id = ?""",
-                    [self._pack.row, sound_id],
+                    [self._pack.row, self._pack.row, sound_id],
                 ).fetchone()
                 for (sound_id,) in sorted(claimed)
             ]
