@@ -83,11 +83,11 @@ def write_with_ffmpeg(
 def write_film(path: Path, samples: Samples | None, sample_rate_hz: int = 48_000) -> Path:
     """Grey pictures, with mono sound or without any."""
     with av.open(path, "w") as container:
-        pictures = cast("av.VideoStream", container.add_stream("mpeg4", rate=10))
+        pictures = container.add_stream("mpeg4", rate=10)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
         sound = None
         if samples is not None:
-            sound = cast("av.AudioStream", container.add_stream("aac", rate=sample_rate_hz))
+            sound = container.add_stream("aac", rate=sample_rate_hz)
             sound.codec_context.layout = "mono"
         for number in range(10):
             picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, np.uint8), "rgb24")

@@ -35,8 +35,10 @@ RATE = 48_000
 WRITTEN_BY_FFMPEG = {".m4a": "aac", ".m4b": "aac", ".mp4": "aac", ".3gp": "aac", ".mkv": "aac", ".aac": "aac"}
 WRITTEN_BY_FFMPEG |= {".wv": "wavpack", ".tta": "tta", ".mov": "pcm_s16le", ".avi": "pcm_s16le", ".mka": "flac"}
 WRITTEN_BY_FFMPEG |= {".ac3": "ac3", ".wma": "wmav2", ".webm": "libopus"}
-LOSSLESS = (".wav", ".bwf", ".rf64", ".amb", ".w64", ".aif", ".aiff", ".aifc", ".caf", ".au", ".snd", ".voc", ".flac")
-LOSSLESS += (".wv", ".tta", ".mov", ".avi", ".mka")
+LOSSLESS = (
+    *(".wav", ".bwf", ".rf64", ".amb", ".w64", ".aif", ".aiff", ".aifc", ".caf", ".au", ".snd", ".voc", ".flac"),
+    *(".wv", ".tta", ".mov", ".avi", ".mka"),
+)
 LOSSY = (".ogg", ".oga", ".opus", ".mp3", ".m4a", ".m4b", ".mp4", ".3gp", ".aac", ".ac3", ".wma", ".webm", ".mkv")
 MDCT = frozenset(suffix for suffix, codec in WRITTEN_BY_FFMPEG.items() if codec in ("aac", "ac3", "wmav2"))
 """Codecs that fill their last frame; raw AAC and AC-3, and WMA, know no start of the sound either."""
