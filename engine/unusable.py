@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
+import msgspec
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)
 """What reading JSON of any shape can end in."""
 
 
@@ -19,6 +22,10 @@ def describe(error: Exception) -> str:
             return str(error)
         case OSError():
             return error.strerror or str(error)
+        case msgspec.ValidationError():
+            return _in_words(str(error))
+        case msgspec.DecodeError():
+            return "it is not JSON"
         case KeyError():
             return f"“{error.args[0]}” is missing"
         case json.JSONDecodeError():
@@ -27,3 +34,15 @@ def describe(error: Exception) -> str:
             return "it is not JSON"
         case _:
             return "a value in it makes no sense"
+
+
+def _in_words(said: str) -> str:
+    """What msgspec says of a value, with the place of the value as people write it."""
+    reason, _, place = said.partition(" - at `")
+    field = re.sub(r"\[\.\.\.\]|\$\.?", "", place.rstrip("`")) or "it"
+    if missing := re.search(r"missing required field `(\w+)`", reason):
+        inside = "" if field == "it" else f" in “{field}”"
+        return f"“{missing[1]}” is missing{inside}"
+    if unknown := re.search(r"unknown field `(\w+)`", reason):
+        return f"“{unknown[1]}” is unknown"
+    return f"the value of “{field}” makes no sense"

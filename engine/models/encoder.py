@@ -6,10 +6,11 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import MISSING, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from engine.models.precision import imitates_bf16
 from engine.models.text import TextEncoder
 from engine.models.tied_layers import TiedConfig, TiedLayers
 from engine.models.weights import describe_misfit
-from engine.unusable import UnusableError, describe
+from engine.unusable import UNREADABLE, UnusableError, describe
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class Encoder:
             tied = TiedLayers(_config(TiedConfig, manifest["tied_layers"]["config"]))
             text_folder, max_tokens = str(manifest["text"]["folder"]), int(manifest["text"]["max_tokens"])
             audio_file, tied_file = str(manifest["audio"]["file"]), str(manifest["tied_layers"]["file"])
-        except (KeyError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             path = pack.folder / "pack.json"
             log.warning("%s cannot be used", path, exc_info=True)
             raise KnownError(
@@ -194,19 +195,10 @@ def _batches(order: Sequence[int], lengths: Sequence[int], limit: float) -> list
 
 
 def _config(kind: type[Config], values: dict[str, Any]) -> Config:
-    """A config dataclass from JSON, lists becoming tuples; an unknown or missing field is an UnusableError."""
-    known = {field.name: field.default is MISSING for field in fields(kind)}
-    for name in values:
-        if name not in known:
-            raise UnusableError(f"“{name}” is unknown")
-    for name, required in known.items():
-        if required and name not in values:
-            raise UnusableError(f"“{name}” is missing")
-    return kind(**{name: _tuples(value) for name, value in values.items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+    """A config dataclass from JSON, as msgspec converts it; an unknown field is an UnusableError."""
+    if unknown := set(values) - {field.name for field in fields(kind)}:
+        raise UnusableError(f"“{min(unknown)}” is unknown")
+    return msgspec.convert(values, kind)
 
 
 def _weights(path: Path) -> dict[str, Tensor]:

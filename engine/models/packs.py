@@ -12,8 +12,11 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
 
 from engine.errors import ErrorKind, KnownError
 from engine.files import atomic_write
@@ -27,8 +30,48 @@ BLOCK_S = 30.0
 TEXT_FILES = ("config.json", "model.safetensors", "tokenizer.json")
 FILES = ("audio.safetensors", "tied_layers.safetensors", *(f"text/{name}" for name in TEXT_FILES))
 """What every pack holds."""
-SAMPLE_RATES_HZ = range(1_000, 1_000_000)
 LOADABLE_SUFFIXES = frozenset({".json", ".safetensors"})
+
+
+_Positive = Annotated[int, Meta(ge=1)]
+_Seconds = Annotated[float, Meta(gt=0.0)]
+
+
+class _Frontend(Struct):
+    sample_rate_hz: Annotated[int, Meta(ge=1_000, lt=1_000_000)]
+    hop: _Positive
+
+
+class _Cnn(Struct):
+    pools: list[tuple[_Positive, _Positive]]
+
+
+class _Audio(Struct):
+    frontend: _Frontend
+    cnn: _Cnn
+
+
+class _TiedLayers(Struct):
+    dim: _Positive
+
+
+class _Segments(Struct):
+    length_s: _Seconds
+    hop_s: _Seconds
+
+
+class _File(Struct):
+    sha256: str
+
+
+class _Manifest(Struct):
+    """What is read of ``pack.json`` before the models load; the encoder reads the rest."""
+
+    id: str
+    audio: _Audio
+    tied_layers: _TiedLayers
+    segments: _Segments
+    files: dict[str, _File]
 
 
 @dataclass(frozen=True)
@@ -60,39 +103,30 @@ class Pack:
         path = folder / "pack.json"
         try:
             content = path.read_bytes()
-            manifest = json.loads(content)
-            newer = int(manifest["format"]) > FORMAT
-            if newer:
+            manifest = msgspec.json.decode(content, type=dict[str, Any])
+            if msgspec.convert(manifest.get("format"), int) > FORMAT:
                 raise KnownError(
                     ErrorKind.PACK_NEWER, f"The pack in {folder} was made for a newer Foundsound.", "Update Foundsound."
                 )
-            for name in manifest["files"]:
+            known = msgspec.convert(manifest, _Manifest)
+            for name in known.files:
                 _check_name(name)
-            pack = cls(
-                folder=folder,
-                pack_id=str(manifest["id"]),
-                pack_hash=hashlib.sha256(content).hexdigest(),
-                dim=int(manifest["tied_layers"]["dim"]),
-                sample_rate_hz=int(manifest["audio"]["frontend"]["sample_rate_hz"]),
-                frame_samples=int(manifest["audio"]["frontend"]["hop"])
-                * math.prod(time_pool for time_pool, _ in manifest["audio"]["cnn"]["pools"]),
-                segment_s=float(manifest["segments"]["length_s"]),
-                hop_s=float(manifest["segments"]["hop_s"]),
-                manifest=manifest,
-            )
-            pack._check_values()
+            if known.segments.hop_s > known.segments.length_s:
+                raise UnusableError(f"it has segments of {known.segments.length_s} s every {known.segments.hop_s} s")
         except UNREADABLE as error:
             raise _broken(path, error) from error
-        return pack
-
-    def _check_values(self) -> None:
-        self.pack_id.encode()
-        if min(self.dim, self.frame_samples) < 1:
-            raise UnusableError(f"it has {self.dim} dimensions and frames of {self.frame_samples} samples")
-        if self.sample_rate_hz not in SAMPLE_RATES_HZ:
-            raise UnusableError(f"it has a sample rate of {self.sample_rate_hz} Hz")
-        if not 0 < self.hop_s <= self.segment_s < math.inf:
-            raise UnusableError(f"it has segments of {self.segment_s} s every {self.hop_s} s")
+        frontend = known.audio.frontend
+        return cls(
+            folder=folder,
+            pack_id=known.id,
+            pack_hash=hashlib.sha256(content).hexdigest(),
+            dim=known.tied_layers.dim,
+            sample_rate_hz=frontend.sample_rate_hz,
+            frame_samples=frontend.hop * math.prod(time_pool for time_pool, _ in known.audio.cnn.pools),
+            segment_s=known.segments.length_s,
+            hop_s=known.segments.hop_s,
+            manifest=manifest,
+        )
 
     @property
     def frame_s(self) -> float:
@@ -110,10 +144,9 @@ class Pack:
         Raises:
             KnownError: ``pack_broken`` when it is missing or not listed, ``pack_wrong_hash`` when its bytes differ.
         """
-        try:
-            expected = str(self.manifest["files"][name]["sha256"])
-        except (KeyError, TypeError) as error:
-            raise _broken(self.folder / "pack.json", UnusableError(f"it has no SHA-256 of “{name}”")) from error
+        if name not in self.manifest["files"]:
+            raise _broken(self.folder / "pack.json", UnusableError(f"it has no SHA-256 of “{name}”"))
+        expected = self.manifest["files"][name]["sha256"]
         try:
             actual = sha256(self.folder / name)
         except UNREADABLE as error:
@@ -267,8 +300,9 @@ def _is_path(text: str) -> bool:
 
 def _check_name(name: str) -> None:
     """Only safetensors and JSON inside the pack's folder: nothing that could run code is ever opened."""
-    path = Path(name)
-    if path.suffix not in LOADABLE_SUFFIXES or path.is_absolute() or ".." in path.parts:
+    parts = [*PurePosixPath(name).parts, *PureWindowsPath(name).parts]
+    inside = not PurePosixPath(name).is_absolute() and not PureWindowsPath(name).anchor and ".." not in parts
+    if not inside or Path(name).suffix not in LOADABLE_SUFFIXES:
         raise UnusableError(f"it names “{name}”, and a pack holds only safetensors and JSON, inside its folder")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import KnownError
-from engine.models.packs import Pack, describe_files, find_pack
+from engine.models.packs import Pack, describe_files, find_pack, sha256
 from tests.plain_words import assert_plain
 from tests.tiny_pack import write_pack
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
@@ -103,3 +103,15 @@ def test_a_folder_of_packs_that_may_not_be_read_is_passed_over() -> None:
         finally:
             (root / "closed").chmod(0o755)
     assert lines == [str(root / "packs" / "one")]
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.json", "text/../../outside.json", "/outside.json", "C:\\outside.json", "..\\outside.json"]
+)
+def test_a_pack_never_names_a_file_outside_its_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside.json").write_text("{}")
+    files = {name: {"sha256": sha256(tmp_path / "outside.json"), "bytes": 2}}
+    folder = write_pack(tmp_path / "one", files=files)
+    with pytest.raises(KnownError, match="inside its folder") as caught:
+        Pack.read(folder)
+    assert caught.value.kind == "pack_broken"
