@@ -23,7 +23,8 @@ from pathlib import Path
 
 from engine import processes
 from engine.errors import ErrorKind, KnownError
-from engine.media.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
+from engine.media.decode import Block, DecodeOptions, SoundInfo, decode, fingerprint_file
+from engine.media.fingerprint import Fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -39,16 +40,17 @@ _EXIT_LIMIT_S = 2.0
 
 @dataclass(frozen=True)
 class Job:
-    """A file to decode, or only to hash."""
+    """A file to decode, or only to take the fingerprint of; with the hash of the whole file where ``by_file``."""
 
     job_id: int
     path: Path
-    hash_only: bool = False
+    fingerprint_only: bool = False
+    by_file: bool = False
 
 
-Result = Block | SoundInfo | bytes | KnownError
+Result = Block | SoundInfo | Fingerprint | KnownError
 Message = tuple[int, Result]
-"""A job's id and a part of its result. SoundInfo, bytes (the hash) and KnownError end the job, Blocks come before."""
+"""A job's id and a part of its result. SoundInfo, Fingerprint and KnownError end the job, Blocks come before."""
 
 
 class DecodePool:
@@ -351,10 +353,10 @@ def _work(connection: Connection, options: DecodeOptions) -> None:
 def _results(job: Job, options: DecodeOptions, alive: Callable[[], None]) -> Iterator[Result | str]:
     """What becomes of a job; for a bug, its traceback."""
     try:
-        if job.hash_only:
-            yield hash_file(job.path, alive)
+        if job.fingerprint_only:
+            yield fingerprint_file(job.path, job.by_file, alive)
         else:
-            yield from decode(job.path, options, alive)
+            yield from decode(job.path, options, alive, job.by_file)
     except KnownError as error:
         yield error
     except Exception:

@@ -1,8 +1,7 @@
-"""Decode a sound of any length into mono blocks, waveform peaks and a content hash: one pass, flat memory."""
+"""Decode a sound of any length into mono blocks, waveform peaks and a fingerprint: one pass, flat memory."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 
 from engine.errors import ErrorKind, KnownError
 from engine.media.audio_file import AudioFile, file_error, modified_ns, open_audio, open_file
+from engine.media.fingerprint import Fingerprint, Fingerprinter
 from engine.media.peaks import PeakMeter
 
-HASH_BYTES = 16
 MAX_PEAKS = 400
 # HQ costs as much as MQ where the decoder is the bottleneck, and is what the training data was resampled with.
 RESAMPLING_QUALITY = "HQ"
@@ -27,7 +26,6 @@ LOUDEST_SAMPLE = 2.0**32
 
 _CHUNK_S = 5.0
 _CHUNK_SAMPLES = 1 << 18
-_HASH_CHUNK_BYTES = 1 << 20
 
 Waveform = NDArray[np.float32]
 
@@ -52,11 +50,11 @@ class Block:
 class SoundInfo:
     """What is known of a sound once all of it was decoded.
 
-    ``content_hash`` is the 16-byte BLAKE2b (RFC 7693) of the file; ``sample_rate_hz`` and ``channels`` are the file's;
-    ``peaks`` are at most 400 pairs as in ``Hit``; ``size`` and ``mtime_ns`` are of the file as decoded.
+    ``sample_rate_hz`` and ``channels`` are the file's; ``peaks`` are at most 400 pairs as in ``Hit``; ``size`` (bytes)
+    and ``mtime_ns`` are of the file as decoded.
     """
 
-    content_hash: bytes
+    fingerprint: Fingerprint
     duration_s: float
     sample_rate_hz: int
     channels: int
@@ -69,7 +67,9 @@ def _nothing() -> None:
     """Nobody to tell."""
 
 
-def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _nothing) -> Iterator[Block | SoundInfo]:
+def decode(
+    path: Path, options: DecodeOptions, alive: Callable[[], None] = _nothing, by_file: bool = False
+) -> Iterator[Block | SoundInfo]:
     """Decode a file: its Blocks in order, then its SoundInfo.
 
     The mono mix is the mean of the channels. A damaged file gives what is left, with 0 for samples that are not finite.
@@ -78,6 +78,7 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
         path: The sound file.
         options: What the encoder wants.
         alive: Called often while the work goes on, however long a block takes.
+        by_file: Whether the fingerprint shall have the hash of the whole file too.
 
     Raises:
         KnownError: As ``open_audio``; ``sound_empty`` if there are no samples, ``sound_silent`` if all are equal,
@@ -85,15 +86,15 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
             meanwhile. May come after blocks, which are void then.
     """
     with _unchanging(path) as (file, status):
-        digest = _Digest(file, alive)
+        fingerprinter = Fingerprinter(file, status.st_size, by_file, alive)
         with open_audio(path) as audio:
             survey = _Survey(audio)
-            mono = _mono(_chunks(audio, survey, digest, status.st_size))
+            mono = _mono(_chunks(audio, survey, fingerprinter, status.st_size))
             yield from _blocks(_resampled(mono, audio.sample_rate_hz, options.sample_rate_hz), options.block_samples)
             if not survey.varies:
                 raise _damaged(path) if survey.spoilt else _silent(path)
             info = SoundInfo(
-                content_hash=digest.finish(),
+                fingerprint=fingerprinter.finish(),
                 duration_s=survey.frames / audio.sample_rate_hz,
                 sample_rate_hz=audio.sample_rate_hz,
                 channels=audio.channels,
@@ -104,15 +105,20 @@ def decode(path: Path, options: DecodeOptions, alive: Callable[[], None] = _noth
     yield info
 
 
-def hash_file(path: Path, alive: Callable[[], None] = _nothing) -> bytes:
-    """Content hash of a file, equal to ``SoundInfo.content_hash``.
+def fingerprint_file(path: Path, by_file: bool = False, alive: Callable[[], None] = _nothing) -> Fingerprint:
+    """Fingerprint of a file, equal to ``SoundInfo.fingerprint``, without decoding it.
+
+    Args:
+        path: The sound file; any other file has a fingerprint too.
+        by_file: Whether to hash the whole file too.
+        alive: Called often while the work goes on.
 
     Raises:
         KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_unreadable``, ``sound_io_error`` or
             ``sound_changed``.
     """
-    with _unchanging(path) as (file, _):
-        return _Digest(file, alive).finish()
+    with _unchanging(path) as (file, status):
+        return Fingerprinter(file, status.st_size, by_file, alive).finish()
 
 
 def _silent(path: Path) -> KnownError:
@@ -157,33 +163,6 @@ def _check_unchanged(path: Path, before: os.stat_result) -> None:
         )
 
 
-class _Digest:
-    """Hashes a file along with its decoding, so that a file larger than the disk cache is read from disk but once."""
-
-    def __init__(self, file: BinaryIO, alive: Callable[[], None]) -> None:
-        self._file = file
-        self._alive = alive
-        self._hash = hashlib.blake2b(digest_size=HASH_BYTES)
-        self._position = 0
-
-    def advance(self, position: float) -> bool:
-        """Take in the file up to about ``position`` bytes; False at its end."""
-        self._alive()
-        while self._position < position:
-            chunk = self._file.read(_HASH_CHUNK_BYTES)
-            if not chunk:
-                return False
-            self._hash.update(chunk)
-            self._position += len(chunk)
-            self._alive()
-        return True
-
-    def finish(self) -> bytes:
-        """Take in the rest; the hash."""
-        self.advance(float("inf"))
-        return self._hash.digest()
-
-
 class _Survey:
     """What a sound turns out to be while its samples pass by."""
 
@@ -207,7 +186,7 @@ class _Survey:
             self.varies = bool((self._lowest < self._highest).any())
 
 
-def _chunks(audio: AudioFile, survey: _Survey, digest: _Digest, size: int) -> Iterator[Waveform]:
+def _chunks(audio: AudioFile, survey: _Survey, fingerprinter: Fingerprinter, size: int) -> Iterator[Waveform]:
     """Samples of the file, cleaned and surveyed: shape (n, channels), small enough for 32 channels or odd rates."""
     frames = max(1, min(int(_CHUNK_S * audio.sample_rate_hz), _CHUNK_SAMPLES // audio.channels))
     while len(samples := audio.read(frames)):
@@ -216,7 +195,7 @@ def _chunks(audio: AudioFile, survey: _Survey, digest: _Digest, size: int) -> It
             sound = np.abs(samples) < LOUDEST_SAMPLE
             samples = np.where(sound, samples, np.float32(0))
         survey.add(samples, sound)
-        digest.advance(size * min(1.0, survey.frames / audio.frames) if audio.frames else 0.0)
+        fingerprinter.advance(size * min(1.0, survey.frames / audio.frames) if audio.frames else 0.0)
         yield samples
 
 

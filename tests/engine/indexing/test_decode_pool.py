@@ -21,7 +21,7 @@ from engine import processes
 from engine.errors import KnownError
 from engine.indexing import decode_pool as workers
 from engine.indexing.decode_pool import JOBS_AHEAD, DecodePool, Job, _work
-from engine.media.decode import Block, DecodeOptions, SoundInfo, decode, hash_file
+from engine.media.decode import Block, DecodeOptions, SoundInfo, decode, fingerprint_file
 from tests.engine.indexing.pools import (
     OPTIONS,
     PATIENCE_S,
@@ -50,14 +50,19 @@ def test_results_are_those_of_decode(pool: DecodePool, tmp_path: Path) -> None:
             np.testing.assert_array_equal(got.waveform, cast("Block", block).waveform)
 
 
-def test_hash_only(pool: DecodePool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_file", [False, True])
+def test_fingerprints(pool: DecodePool, tmp_path: Path, by_file: bool) -> None:
     path = write_sound(tmp_path / "a.wav", noise())
-    assert run(pool, Job(1, path, hash_only=True)) == {1: [hash_file(path)]}
+    fingerprint = fingerprint_file(path, by_file)
+    results = run(pool, Job(1, path, fingerprint_only=True, by_file=by_file), Job(2, path, by_file=by_file))
+    assert results[1] == [fingerprint]
+    assert results[2][-1].fingerprint == fingerprint
+    assert (fingerprint.file is not None) == by_file
 
 
 def test_a_bad_file_is_a_message(pool: DecodePool, tmp_path: Path) -> None:
     good, bad = write_sound(tmp_path / "good.wav", noise()), write_text(tmp_path / "bad.wav")
-    results = run(pool, Job(1, bad), Job(2, good), Job(3, tmp_path / "gone.wav", hash_only=True))
+    results = run(pool, Job(1, bad), Job(2, good), Job(3, tmp_path / "gone.wav", fingerprint_only=True))
     assert [result.kind for result in results[1]] == ["sound_unreadable"]
     assert isinstance(results[2][-1], SoundInfo)
     assert [result.kind for result in results[3]] == ["sound_vanished"]
@@ -90,7 +95,7 @@ def test_workers_wait_when_nobody_collects(tmp_path: Path) -> None:
     short = write_sound(tmp_path / "a.wav", noise(0.1))
     pool.submit(Job(0, endless))
     for i in range(1, 1_000):
-        pool.submit(Job(i, short, hash_only=True))
+        pool.submit(Job(i, short, fingerprint_only=True))
     wait_until(lambda: pool.capacity == 2 * JOBS_AHEAD - 1)  # the other worker hashed a thousand files meanwhile
     for _ in range(3):
         blocks = [result for _, result in pool.poll(PATIENCE_S) if isinstance(result, Block)]
@@ -203,10 +208,10 @@ def test_a_hang_costs_one_sound(endless: Path, tmp_path: Path) -> None:
     pool.close()
 
 
-@pytest.mark.parametrize("hash_only", [False, True])
-def test_slow_work_gives_signs_of_life(endless: Path, tmp_path: Path, hash_only: bool) -> None:
+@pytest.mark.parametrize("fingerprint_only", [False, True])
+def test_slow_work_gives_signs_of_life(endless: Path, tmp_path: Path, fingerprint_only: bool) -> None:
     """A block or a hash may take longer than the limit, as on a slow network drive, while reading goes on."""
-    if hash_only:
+    if fingerprint_only:
         with endless.open("r+b") as file:
             file.truncate(20 * 2**30)
     context = multiprocessing.get_context("spawn")
@@ -216,7 +221,7 @@ def test_slow_work_gives_signs_of_life(endless: Path, tmp_path: Path, hash_only:
     theirs.close()
     assert connection.poll(PATIENCE_S)
     assert connection.recv() is None  # ready
-    connection.send(Job(1, endless, hash_only))
+    connection.send(Job(1, endless, fingerprint_only))
     for _ in range(3):  # taken, and two signs of life
         assert connection.poll(PATIENCE_S)
         assert connection.recv() is None

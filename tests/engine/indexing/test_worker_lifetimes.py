@@ -84,7 +84,7 @@ if __name__ == "__main__":
         pool.close()
         pool = DecodePool(DecodeOptions(8_000, 8_000), workers=2)
         for i in range(2):
-            pool.submit(Job(i, Path(__file__), hash_only=True))
+            pool.submit(Job(i, Path(__file__), fingerprint_only=True))
         while pool.in_flight:
             pool.poll(0.1)
         for i in range(2):

@@ -15,7 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from engine.errors import KnownError
-from engine.media.decode import MAX_PEAKS, Block, DecodeOptions, SoundInfo, decode, hash_file
+from engine.media.decode import MAX_PEAKS, Block, DecodeOptions, SoundInfo, decode, fingerprint_file
 from tests.sounds import (
     cut_short,
     noise,
@@ -98,7 +98,7 @@ def test_info_describes_the_file(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.flac", noise(2.5, 48_000, 2), 48_000)
     _, info = decoded(path)
     data, status = path.read_bytes(), path.stat()
-    assert info.content_hash == hashlib.blake2b(data, digest_size=16).digest() == hash_file(path)
+    assert info.fingerprint == fingerprint_file(path)
     assert (info.size, info.mtime_ns) == (len(data), status.st_mtime_ns)
     assert 200 < len(info.peaks) // 2 <= MAX_PEAKS
     assert np.abs(np.frombuffer(info.peaks, np.int8).astype(int)).max() == 127
@@ -114,13 +114,23 @@ def test_peaks_of_a_sound_of_unknown_length(tmp_path: Path) -> None:
     assert 200 <= len(info.peaks) // 2 <= MAX_PEAKS
 
 
-def test_hash_is_of_all_bytes_even_behind_the_sound(tmp_path: Path) -> None:
+def test_the_fingerprint_is_of_all_bytes_even_behind_the_sound(tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise(0.5))
-    before = decoded(path)[1].content_hash
+    before = decoded(path)[1].fingerprint
     with path.open("ab") as file:
-        file.write(b"LIST" + bytes(3_000_000))
-    after = decoded(path)[1].content_hash
-    assert after == hashlib.blake2b(path.read_bytes(), digest_size=16).digest() != before
+        file.write(b"LIST" + (3_000_000).to_bytes(4, "little") + bytes(3_000_000))
+    after = decoded(path)[1].fingerprint
+    assert (after.audio, after.file) == (before.audio, None)
+    assert after.rest != before.rest
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".ogg", ".mp3"])
+def test_the_hash_of_the_whole_file_is_taken_where_it_is_asked_for(tmp_path: Path, suffix: str) -> None:
+    path = write_sound(tmp_path / f"a{suffix}", noise(2.0))
+    *_, info = decode(path, OPTIONS, by_file=True)
+    assert isinstance(info, SoundInfo)
+    assert info.fingerprint == fingerprint_file(path, by_file=True)
+    assert info.fingerprint.file == hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
 
 
 def test_samples_that_are_no_numbers_become_silence(tmp_path: Path) -> None:
@@ -176,7 +186,7 @@ def test_bad_files_have_their_kinds(tmp_path: Path) -> None:
     assert problem(write_text(tmp_path / "text.wav")) == "sound_unreadable"
     assert problem(tmp_path / "gone.wav") == "sound_vanished"
     with pytest.raises(KnownError) as caught:
-        hash_file(tmp_path / "gone.wav")
+        fingerprint_file(tmp_path / "gone.wav")
     assert caught.value.kind == "sound_vanished"
 
 
@@ -186,7 +196,7 @@ def test_a_truncated_file_is_decoded_as_far_as_it_goes(tmp_path: Path, suffix: s
     waveform, info = decoded(path)
     assert info.duration_s == pytest.approx(4.0, abs=1.1)
     assert len(waveform) == pytest.approx(info.duration_s * 44_100, abs=1)
-    assert info.content_hash == hash_file(path)
+    assert info.fingerprint == fingerprint_file(path)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".opus"])
@@ -230,7 +240,7 @@ def test_no_permission() -> None:
         path.chmod(0)
         imports = "from pathlib import Path\nfrom engine.media.decode import *\nfrom engine.errors import KnownError"
         code = (
-            "for call in (hash_file, lambda path: list(decode(path, DecodeOptions(44100, 44100)))):\n"
+            "for call in (fingerprint_file, lambda path: list(decode(path, DecodeOptions(44100, 44100)))):\n"
             "    try:\n        call(Path(sys.argv[1]))\n    except KnownError as error:\n        print(error.kind)"
         )
         assert run_unprivileged(imports, code, path) == ["sound_no_permission"] * 2
@@ -239,7 +249,7 @@ def test_no_permission() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a file that cannot be read")
 def test_a_disk_error_has_its_kind() -> None:
     with pytest.raises(KnownError) as caught:
-        hash_file(Path("/proc/self/mem"))  # whose first page is never mapped: reading it is an I/O error
+        fingerprint_file(Path("/proc/self/mem"))  # whose first page is never mapped: reading it is an I/O error
     assert caught.value.kind == "sound_io_error"
     assert "Input/output error" in caught.value.detail
 
@@ -250,7 +260,7 @@ def test_signs_of_life_come_often(tmp_path: Path) -> None:
     list(decode(path, DecodeOptions(44_100, 10**8), lambda: signs.append(None)))
     assert len(signs) > 24
     signs.clear()
-    hash_file(path, lambda: signs.append(None))
+    fingerprint_file(path, alive=lambda: signs.append(None))
     assert len(signs) > 20
 
 
