@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,6 @@ from engine.errors import KnownError
 
 if TYPE_CHECKING:
     from desktop.bridge import EngineLike
-    from engine.service.messages import Event
 
 LOG_NAME = "foundsound.log"
 LOG_BYTES = 1_000_000
@@ -87,10 +86,10 @@ def run(library: Path, pack: str) -> int:
     bugs.install()
     store = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, paths.APP_NAME, paths.APP_NAME)
 
-    def make_engine(on_event: Callable[[Event], None]) -> EngineLike:
+    def make_engine() -> EngineLike:
         from engine.service.engine import Engine
 
-        return Engine(library, pack, on_event)
+        return Engine(library, pack)
 
     app = App(qt, make_engine, Settings(store), Player(), bugs, paths.resources(), paths.logs())
     signal.signal(signal.SIGINT, lambda *_: app.window.close())

@@ -14,7 +14,7 @@ from desktop.bugs import BugReporter
 from desktop.library.failures_dialog import FailuresDialog
 from desktop.library.library_commands import LibraryCommands
 from desktop.library.library_panel import LibraryPanel
-from desktop.library.library_state import Library, LibraryState
+from desktop.library_state import Library, LibraryState
 from desktop.playback.audition import Audition
 from desktop.playback.output_chooser import OutputChooser
 from desktop.playback.player import Player, PlayerState
@@ -37,7 +37,7 @@ from desktop.widgets.theme import Theme
 from desktop.window import MainWindow
 from engine.errors import ErrorKind, KnownError
 from engine.library.types import Folder
-from engine.service.messages import FailuresListed, ProblemOccurred
+from engine.service.messages import FailuresListed, LibraryOpened, ProblemOccurred
 
 SEARCH_PROBLEM = "search"
 NO_OUTPUT = (ErrorKind.AUDIO_NO_DEVICE, ErrorKind.AUDIO_UNAVAILABLE)
@@ -172,7 +172,7 @@ class App(QObject):
         self.failures.opened.connect(commands.list_failures)
         self.failures.retry_requested.connect(commands.retry_failed)
         self.failures.reveal_requested.connect(self.revealer.reveal)
-        self.bridge.failures_listed.connect(self._failures_listed)
+        self.library_commands.failures_listed.connect(self._failures_listed)
         self.bridge.index_finished.connect(self._refresh_failures)
         self.library.changed.connect(self._library_changed)
 
@@ -189,6 +189,8 @@ class App(QObject):
 
     def _connect_problems(self, bugs: BugReporter) -> None:
         self.bridge.problem_occurred.connect(self._problem_occurred)
+        self.bridge.refused.connect(self.banners.show_error)
+        self.bridge.library_opened.connect(self._library_opened)
         self.session.failed.connect(self._search_failed)
         self.session.answered.connect(lambda: self.banners.dismiss_all(SEARCH_PROBLEM))
         self.audition.failed.connect(self.banners.show_error)
@@ -284,6 +286,10 @@ class App(QObject):
 
     def _open_log(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._logs)))
+
+    def _library_opened(self, event: LibraryOpened) -> None:
+        if event.notice is not None:
+            self.banners.show_error(event.notice)
 
     def _problem_occurred(self, event: ProblemOccurred) -> None:
         self.banners.show_error(event.error)

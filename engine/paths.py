@@ -17,9 +17,13 @@ DEFAULT_PACK = "default"
 
 
 def resources() -> Path:
-    """The shipped ``resources`` folder, in a checkout or in a frozen app."""
+    """The shipped ``resources`` folder: in a frozen app, an installed package, or a checkout."""
     frozen = getattr(sys, "_MEIPASS", None)
-    return Path(frozen) / "resources" if frozen else Path(__file__).parents[1] / "resources"
+    if frozen:
+        return Path(frozen) / "resources"
+    here = Path(__file__).parent
+    installed = here / "resources"
+    return installed if installed.is_dir() else here.parent / "resources"
 
 
 def default_library() -> Path:

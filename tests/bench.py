@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from engine.library.sqlite.store import SqliteStore
-from engine.library.store import IndexedSound, PendingSound
+from engine.library.protocols import IndexedSound, PendingSound
+from engine.library.sqlite.library import SqliteLibrary
 from engine.media.decode import SoundInfo
+from engine.media.fingerprint import Fingerprint
 from engine.media.scan import FoundFile
 
 RATE_HZ = 48_000
@@ -53,16 +54,43 @@ qt.exec()
 FIRST_SEARCH = """
 import queue
 from pathlib import Path
-from engine.service import messages as m
+from engine.library.query import Query
 from engine.paths import DEFAULT_PACK
+from engine.service import messages as m
 from engine.service.engine import Engine
-events = queue.Queue()
-engine = Engine(Path({library!r}), DEFAULT_PACK, events.put)
+messages = queue.Queue()
+engine = Engine(Path({library!r}), DEFAULT_PACK)
+client = engine.connect(messages.put)
 engine.start()
-engine.send(m.Search(1, "glass breaking"))
-while not isinstance(event := events.get(), m.SearchDone):
-    assert not isinstance(event, m.EngineStopped), event
+client.send(1, m.Find(Query("glass breaking")))
+while not isinstance(message := messages.get(), m.Reply):
+    assert not isinstance(message, m.EngineStopped), message
+assert isinstance(message.outcome, m.Found), message
 engine.close()
+"""
+
+SEARCHES = """
+import json, time
+import numpy as np
+import psutil
+from pathlib import Path
+from engine.library.query import Condition, Field, Operator
+from engine.library.sqlite.library import SqliteLibrary
+def seconds(act):
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
+started = time.perf_counter()
+library = SqliteLibrary.open(Path({library!r}), "bench", "0" * 64, {dim})
+opened = time.perf_counter() - started
+queries = np.random.default_rng(0).standard_normal((60, 1, {dim}), dtype=np.float32)
+queries /= np.linalg.norm(queries, axis=-1, keepdims=True)
+loaded = seconds(lambda: library.vectors.rank(queries[0], 100))
+half = Condition(Field.DURATION_S, 20, Operator.BELOW)
+plain = [seconds(lambda: library.vectors.rank(query, 100)) for query in queries[10:]]
+filtered = [seconds(lambda: library.vectors.rank(query, 100, where=half)) for query in queries[40:]]
+rss = psutil.Process().memory_info().rss / 2**20
+print(json.dumps([opened, loaded, rss, plain, filtered]))
 """
 
 
@@ -163,37 +191,34 @@ def _caption_latency() -> None:
 
 
 def _search_latency(segments: int, folder: Path) -> None:
-    """Vector to hits, through the store: every sound three segments long."""
-    store = SqliteStore.open(folder / f"{segments}.foundsound", "bench", "0" * 64, DIM)
-    folder_id = store.add_folder(folder)
+    """Vector to hits, through the store, in a process of its own: every sound three segments long."""
+    path = folder / f"{segments}.foundsound"
+    library = SqliteLibrary.open(path, "bench", "0" * 64, DIM)
+    catalogue, work = library.catalogue, library.work
+    folder_id = catalogue.add_folder(folder)
     rng = np.random.default_rng(0)
     for first in range(0, segments // 3, 10_000):
         numbers = range(first, min(first + 10_000, segments // 3))
-        scan = store.begin_scan(folder_id)
-        store.record_scan(scan, [FoundFile(folder / f"{number}.wav", number, number) for number in numbers])
-        pending = store.next_pending(len(numbers))
-        vectors = _unit(rng.standard_normal((len(pending), 3, DIM), dtype=np.float32))
+        scan = catalogue.begin_scan(folder_id)
+        catalogue.record_scan(scan, [FoundFile(folder / f"{number}.wav", number, number) for number in numbers])
+        claimed = work.claim(len(numbers))
+        vectors = _unit(rng.standard_normal((len(claimed), 3, DIM), dtype=np.float32))
         items = [
             IndexedSound(sound.sound_id, _info(sound), (0.0, 5.0, 10.0), (10.0, 15.0, 20.0), rows)
-            for sound, rows in zip(pending, vectors, strict=True)
+            for sound, rows in zip(claimed, vectors, strict=True)
         ]
-        store.save_indexed(items)
-    queries = _unit(rng.standard_normal((60, 1, DIM), dtype=np.float32))
-    times = [_seconds(partial(_hits, store, query)) for query in queries][10:]
-    print(f"search {segments:9,} segments  {_quantiles(times)}  (vector to 100 hits)")
-    started = time.perf_counter()
-    store.close()
-    SqliteStore.open(folder / f"{segments}.foundsound", "bench", "0" * 64, DIM).close()
-    print(f"  the library opens in     {time.perf_counter() - started:8.2f} s")
-
-
-def _hits(store: SqliteStore, query: NDArray[np.float32]) -> None:
-    store.hits(store.search(query, 100)[0], 100)
+        work.save_indexed(items)
+    library.close()
+    output, _ = _run([sys.executable, "-c", SEARCHES.format(library=str(path), dim=DIM)])
+    opened_s, loaded_s, rss_mb, plain, filtered = json.loads(output)
+    print(f"search {segments:9,} segments  {_quantiles(plain)}  (vector to 100 hits)")
+    print(f"  filtered to half of them {_quantiles(filtered)}")
+    print(f"  the library opens in     {opened_s:8.2f} s, its vectors load in {loaded_s:.2f} s, RSS {rss_mb:.0f} MB")
 
 
 def _info(sound: PendingSound) -> SoundInfo:
-    digest = sound.size.to_bytes(16, "little")
-    return SoundInfo(digest, 20.0, RATE_HZ, 2, bytes(800), sound.size, sound.mtime_ns)
+    fingerprint = Fingerprint(sound.size.to_bytes(16, "little"), bytes(16))
+    return SoundInfo(fingerprint, float(sound.sound_id % 40), RATE_HZ, 2, bytes(800), sound.size, sound.mtime_ns)
 
 
 def _run(command: list[str]) -> tuple[str, float]:

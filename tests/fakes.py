@@ -6,7 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from PySide6.QtCore import QObject, Signal
 
@@ -14,46 +14,47 @@ from desktop.playback.audio_output import OutputDevice
 from desktop.playback.player import Player, PlayerState
 from engine.errors import KnownError
 from engine.library.types import Folder, Hit, LibraryStatus, SoundState
-from engine.service.messages import EncoderReady, Event, LibraryOpened, Request
+from engine.service.messages import EncoderReady, Event, LibraryOpened, Outcome, Reply, Request
 
-Answer = Callable[[Request], Sequence[Event]]
+T = TypeVar("T")
+Answer = Callable[[Request], Outcome]
+OnMessage = Callable[[Reply | Event], None]
 
 
 class FakeEngine:
     """Has the interface of ``engine.service.engine.Engine`` and a thread of its own, and answers from a script.
 
     Args:
-        on_event: Called on the fake's thread, as the real one does.
         opening: Events at the start.
-        answers: For a type of request, the events that answer it.
+        answers: For a type of request, the outcome of its reply; others get no reply.
     """
 
-    def __init__(
-        self,
-        on_event: Callable[[Event], None],
-        opening: Sequence[Event] = (),
-        answers: dict[type, Answer] | None = None,
-    ) -> None:
+    def __init__(self, opening: Sequence[Event] = (), answers: dict[type, Answer] | None = None) -> None:
         self.requests: list[Request] = []
         self.closed = False
         self.thread = threading.Thread(target=self._run, name="fake engine", daemon=True)
-        self._on_event = on_event
+        self.on_message: OnMessage = lambda message: None
         self._opening = opening
         self._answers = answers or {}
-        self._inbox: queue.Queue[Request | Event | None] = queue.Queue()
+        self._inbox: queue.Queue[Reply | Event | tuple[int, Request] | None] = queue.Queue()
+
+    def connect(self, on_message: OnMessage) -> FakeEngine:
+        """Itself, as the only client."""
+        self.on_message = on_message
+        return self
 
     def start(self) -> None:
         """Start the thread, which emits the opening events."""
         self.thread.start()
 
-    def send(self, request: Request) -> None:
+    def send(self, request_id: int, request: Request) -> None:
         """Note a request and answer it on the thread."""
         self.requests.append(request)
-        self._inbox.put(request)
+        self._inbox.put((request_id, request))
 
-    def emit(self, event: Event) -> None:
-        """Emit an event on the fake's thread."""
-        self._inbox.put(event)
+    def emit(self, message: Reply | Event) -> None:
+        """Say something on the fake's thread."""
+        self._inbox.put(message)
 
     def close(self) -> bool:
         """End the thread."""
@@ -62,20 +63,21 @@ class FakeEngine:
         self.thread.join()
         return True
 
-    def sent(self, kind: type) -> list[Request]:
+    def sent(self, kind: type[T]) -> list[T]:
         """The requests of a type, in order."""
         return [request for request in self.requests if isinstance(request, kind)]
 
     def _run(self) -> None:
         for event in self._opening:
-            self._on_event(event)
+            self.on_message(event)
         while (item := self._inbox.get()) is not None:
-            if any(item is request for request in self.requests):
-                answer = self._answers.get(type(item))
-                for event in answer(cast("Request", item)) if answer is not None else ():
-                    self._on_event(event)
+            if isinstance(item, tuple):
+                number, request = item
+                answer = self._answers.get(type(request))
+                if answer is not None:
+                    self.on_message(Reply(number, answer(request)))
             else:
-                self._on_event(cast("Event", item))
+                self.on_message(item)
 
 
 class FakePlayer(QObject):

@@ -42,9 +42,10 @@ def noise(
 def write_sound(path: Path, samples: Samples, sample_rate_hz: int = 44_100, subtype: str | None = None) -> Path:
     """Write with libsndfile, in the format of the name's suffix."""
     suffix = path.suffix.lower()
-    other_names = {".aif": "AIFF", ".aifc": "AIFF", ".bwf": "WAV", ".oga": "OGG", ".opus": "OGG"}
+    other_names = {".aif": "AIFF", ".aifc": "AIFF", ".amb": "WAV", ".bwf": "WAV", ".oga": "OGG", ".opus": "OGG"}
+    other_names |= {".snd": "AU"}
     name = other_names.get(suffix, suffix[1:].upper())
-    coding = subtype or ("OPUS" if suffix == ".opus" else None)
+    coding = subtype or {".opus": "OPUS", ".au": "PCM_16", ".snd": "PCM_16", ".voc": "PCM_16"}.get(suffix)
     with soundfile.SoundFile(path, "w", sample_rate_hz, samples.shape[1], subtype=coding, format=name) as file:
         for start in range(0, max(1, len(samples)), 16_384):  # a long Vorbis write overflows libsndfile's stack
             file.write(samples[start : start + 16_384])
@@ -52,13 +53,21 @@ def write_sound(path: Path, samples: Samples, sample_rate_hz: int = 44_100, subt
 
 
 def write_with_ffmpeg(
-    path: Path, samples: Samples, codec: str, sample_rate_hz: int = 44_100, options: dict[str, str] | None = None
+    path: Path,
+    samples: Samples,
+    codec: str,
+    sample_rate_hz: int = 44_100,
+    options: dict[str, str] | None = None,
+    sample_format: str | None = None,
 ) -> Path:
     """Write mono or stereo with FFmpeg: what libsndfile cannot write, such as AAC or MP3 without a Xing header."""
     layout = "mono" if samples.shape[1] == 1 else "stereo"
     with av.open(path, "w", options=options) as container:
         stream = cast("av.AudioStream", container.add_stream(codec, rate=sample_rate_hz, options=options))
         stream.codec_context.layout = layout
+        stream.codec_context.bit_rate = 192_000  # which some encoders must be told
+        if sample_format is not None:
+            stream.codec_context.format = sample_format
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.reshape(1, -1)), "flt", layout)
         frame.sample_rate, frame.pts = sample_rate_hz, 0
         stream.codec_context.open()
@@ -68,6 +77,42 @@ def write_with_ffmpeg(
         for ready in [*resampler.resample(frame), *resampler.resample(None)]:
             container.mux(stream.encode(ready))
         container.mux(stream.encode(None))
+    return path
+
+
+def write_film(path: Path, samples: Samples | None, sample_rate_hz: int = 48_000) -> Path:
+    """Grey pictures, with mono sound or without any."""
+    with av.open(path, "w") as container:
+        pictures = container.add_stream("mpeg4", rate=10)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        sound = None
+        if samples is not None:
+            sound = container.add_stream("aac", rate=sample_rate_hz)
+            sound.codec_context.layout = "mono"
+        for number in range(10):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 128, np.uint8), "rgb24")
+            picture.pts = number
+            container.mux(pictures.encode(picture))
+        container.mux(pictures.encode(None))
+        if sound is not None and samples is not None:
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.reshape(1, -1)), "flt", "mono")
+            frame.sample_rate, frame.pts = sample_rate_hz, 0
+            container.mux(sound.encode(frame))
+            container.mux(sound.encode(None))
+    return path
+
+
+def write_ambisonic(path: Path, samples: Samples, sample_rate_hz: int = 48_000, as_floats: bool = True) -> Path:
+    """A WAVE file whose channels (n, 4, 9 or 16) are B-format: WAVE_FORMAT_EXTENSIBLE with a GUID of its own."""
+    data = samples.astype("<f4").tobytes() if as_floats else (samples * 32_767).astype("<i2").tobytes()
+    bits, frame = (32, 4 * samples.shape[1]) if as_floats else (16, 2 * samples.shape[1])
+    guid = bytes([3 if as_floats else 1]) + bytes.fromhex("0000002107d3118644c8c1ca000000")
+    form = struct.pack(
+        "<HHIIHHHHI", 0xFFFE, samples.shape[1], sample_rate_hz, sample_rate_hz * frame, frame, bits, 22, bits, 0
+    )
+    chunks = [(b"fmt ", form + guid), (b"data", data)]
+    body = b"".join(struct.pack("<4sI", name, len(content)) + content for name, content in chunks)
+    path.write_bytes(struct.pack("<4sI4s", b"RIFF", 4 + len(body), b"WAVE") + body)
     return path
 
 

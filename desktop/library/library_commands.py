@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from desktop.bridge import EngineBridge
@@ -13,11 +13,28 @@ from desktop.settings import Settings
 from desktop.widgets.icons import Icons
 from desktop.wording import counted
 from engine.library.types import Folder
-from engine.service.messages import AddFolder, Cancel, ListFailures, Pause, RemoveFolder, Rescan, Resume, RetryFailed
+from engine.service.messages import (
+    AddFolder,
+    Cancel,
+    FailuresListed,
+    ListFailures,
+    Pause,
+    RemoveFolder,
+    Reply,
+    Rescan,
+    Resume,
+    RetryFailed,
+)
 
 
 class LibraryCommands(QObject):
-    """Sends library requests. Dialogs never block: they are opened, and answer by signal."""
+    """Sends library requests. Dialogs never block: they are opened, and answer by signal.
+
+    Signals:
+        failures_listed(FailuresListed): what ``list_failures`` asked for.
+    """
+
+    failures_listed = Signal(FailuresListed)
 
     def __init__(self, bridge: EngineBridge, settings: Settings, icons: Icons, window: QWidget) -> None:
         super().__init__(window)
@@ -81,8 +98,12 @@ class LibraryCommands(QObject):
 
     def list_failures(self) -> None:
         """Ask for what could not be read."""
-        self._bridge.send(ListFailures())
+        self._bridge.send(ListFailures(), self._take_failures)
 
     def retry_failed(self) -> None:
         """Try what could not be read again."""
         self._bridge.send(RetryFailed())
+
+    def _take_failures(self, reply: Reply) -> None:
+        if isinstance(reply.outcome, FailuresListed):
+            self.failures_listed.emit(reply.outcome)

@@ -7,8 +7,8 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QToolButton, QVBoxLayout, QWidget
 
 from desktop.library.folder_row import FolderRow
-from desktop.library.library_state import Library
 from desktop.library.progress_card import ProgressCard
+from desktop.library_state import Library
 from desktop.widgets.icons import Icons
 from desktop.widgets.labels import tone
 from desktop.widgets.theme import Theme

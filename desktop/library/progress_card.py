@@ -5,7 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QToolButton, QVBoxLayout
 
-from desktop.library.library_state import Library
+from desktop.library_state import Library
 from desktop.widgets.icons import Icons
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme

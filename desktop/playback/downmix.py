@@ -19,12 +19,15 @@ _LAYOUTS: dict[int, list[tuple[float, float]]] = {
 }
 
 
-def downmix_matrix(channels: int, outputs: int) -> NDArray[np.float32]:
+def downmix_matrix(channels: int, outputs: int, ambisonic: bool = False) -> NDArray[np.float32]:
     """Gains (channels, outputs) that mix a sound's channels into 1 or 2 outputs.
 
     Each output's gains add up to at most 1, so no mix is louder than full scale. Layouts without a customary meaning,
-    such as 32 tracks of a field recorder, go to the left and the right in turn.
+    such as 32 tracks of a field recorder, go to the left and the right in turn. Of a sound field in ambisonic B-format,
+    W is heard on both sides.
     """
+    if ambisonic:
+        return np.vstack([np.ones((1, outputs)), np.zeros((channels - 1, outputs))]).astype(np.float32)
     in_turn = [(1.0, 0.0) if channel % 2 == 0 else (0.0, 1.0) for channel in range(channels)]
     matrix = np.array(_LAYOUTS.get(channels, in_turn), dtype=np.float32)
     if outputs == 1:

@@ -76,7 +76,7 @@ class SoundReader:
                 return
             ring = track.attach(stream_format)
             chunks = _chunks(file.read, file.sample_rate_hz)
-            mixed = _mix(chunks, file.channels, stream_format.channels)
+            mixed = _mix(chunks, downmix_matrix(file.channels, stream_format.channels, file.ambisonic))
             resampled = _resample(mixed, file.sample_rate_hz, stream_format)
             for block in _shape(resampled, track, stream_format.sample_rate_hz):
                 written = 0
@@ -101,9 +101,8 @@ def _chunks(read: Callable[[int], NDArray[np.float32]], sample_rate_hz: int) -> 
         chunk_s = min(2 * chunk_s, CHUNK_S)
 
 
-def _mix(blocks: Iterator[NDArray[np.float32]], channels: int, outputs: int) -> Iterator[NDArray[np.float32]]:
-    """Blocks (n, outputs) of finite samples."""
-    matrix = downmix_matrix(channels, outputs)
+def _mix(blocks: Iterator[NDArray[np.float32]], matrix: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Blocks (n, outputs) of finite samples, mixed by gains (channels, outputs)."""
     for block in blocks:
         finite = np.nan_to_num(block, nan=0.0, posinf=0.0, neginf=0.0)
         yield np.clip(finite, -CEILING, CEILING) @ matrix

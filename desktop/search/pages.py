@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from desktop.library.library_state import Library
-from desktop.search.search_session import Answer, Query
+from desktop.library_state import Library
+from desktop.search.search_session import Answer
 from desktop.wording import counted, error_title
 from engine.errors import KnownError
+from engine.library.query import Query
 
 
 class PageAction(StrEnum):
@@ -49,7 +50,7 @@ def page_for(library: Library, query: Query, answer: Answer | None, error: Known
         return _stopped(library.stopped)
     if not library.opened:
         return Page("wave", "Opening the library", busy=True)
-    if not query:
+    if not query.asks:
         return _start(library)
     if error is not None and answer is None:
         return Page("warning", error_title(error.kind), f"{error.detail}\n{error.hint}", PageAction.SEARCH_AGAIN)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QFontMetrics, QPainter
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from desktop.playback.waveform import paint_peaks
-from desktop.search.results_model import HIT_ROLE, PLAYED_ROLE
+from desktop.search.roles import HIT_ROLE, PLAYED_ROLE
 from desktop.widgets.theme import Theme
 from desktop.wording import is_whole
 from engine.library.types import Hit

@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QMimeData, QModelIndex, QObject, QPersistentModelIndex, Qt, QUrl
 
-from desktop.wording import clock, matched, parent_trail, sample_format
+from desktop.search.columns import COLUMNS, FOLDER, Column
+from desktop.search.roles import HIT_ROLE, PLAYED_ROLE
 from engine.library.types import Hit
 
 Index = QModelIndex | QPersistentModelIndex
-
-HIT_ROLE = Qt.ItemDataRole.UserRole
-PLAYED_ROLE = Qt.ItemDataRole.UserRole + 1
-
-
-class Column(IntEnum):
-    """The columns, from left to right."""
-
-    NAME = 0
-    WAVEFORM = 1
-    MATCH = 2
-    LENGTH = 3
-    SCORE = 4
-    FOLDER = 5
-
-
-_HEADERS = {
-    Column.NAME: "Name",
-    Column.WAVEFORM: "Waveform",
-    Column.MATCH: "Match",
-    Column.LENGTH: "Length",
-    Column.SCORE: "Score",
-    Column.FOLDER: "Folder",
-}
-
-_SORT_KEYS: dict[Column, Callable[[Hit], Any]] = {
-    Column.NAME: lambda hit: hit.path.name.casefold(),
-    Column.MATCH: lambda hit: hit.start_s,
-    Column.LENGTH: lambda hit: hit.duration_s,
-    Column.SCORE: lambda hit: hit.score,
-    Column.FOLDER: lambda hit: str(hit.path.parent).casefold(),
-}
+SortKey = Callable[[Hit], Any]
 
 
 class ResultsModel(QAbstractTableModel):
@@ -55,7 +24,7 @@ class ResultsModel(QAbstractTableModel):
         self._ranked: list[Hit] = []
         self._rows: list[Hit] = []
         self._roots: tuple[Path, ...] = ()
-        self._sorted_by: Column | None = None
+        self._sorted_by: SortKey | None = None
         self._order = Qt.SortOrder.AscendingOrder
         self._playing: int | None = None
         self._played = 0.0
@@ -71,7 +40,7 @@ class ResultsModel(QAbstractTableModel):
         """Tell the library's folders, so that paths are shown from there."""
         if roots != self._roots:
             self._roots = roots
-            self._touch(0, len(self._rows) - 1, Column.FOLDER)
+            self._touch(0, len(self._rows) - 1, [FOLDER])
 
     def set_playing(self, sound_id: int | None, played: float = 0.0) -> None:
         """Mark one sound as playing, up to a fraction of its length."""
@@ -79,7 +48,8 @@ class ResultsModel(QAbstractTableModel):
         for changed in {before, sound_id} - {None}:
             row = self.row_of(changed)
             if row is not None:
-                self._touch(row, row, *((Column.WAVEFORM,) if before == sound_id else tuple(Column)))
+                moved = [column for column in COLUMNS if column.follows_playing]
+                self._touch(row, row, moved if before == sound_id else COLUMNS)
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -100,7 +70,7 @@ class ResultsModel(QAbstractTableModel):
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008
         """Number of columns."""
-        return 0 if parent.isValid() else len(Column)
+        return 0 if parent.isValid() else len(COLUMNS)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Text for display and assistive technology, the Hit, or how far it has played."""
@@ -110,9 +80,9 @@ class ResultsModel(QAbstractTableModel):
         if role == PLAYED_ROLE:
             return self._played if hit.sound_id == self._playing else None
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
-            return self._text(hit, Column(index.column()))
+            return COLUMNS[index.column()].text(hit, self._roots)
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tool_tip(hit, Column(index.column()))
+            return COLUMNS[index.column()].tool_tip(hit)
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -120,10 +90,9 @@ class ResultsModel(QAbstractTableModel):
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
-            return _HEADERS[Column(section)]
+            return COLUMNS[section].title
         if role == Qt.ItemDataRole.TextAlignmentRole:
-            side = Qt.AlignmentFlag.AlignRight if section == Column.LENGTH else Qt.AlignmentFlag.AlignLeft
-            return side | Qt.AlignmentFlag.AlignVCenter
+            return COLUMNS[section].alignment | Qt.AlignmentFlag.AlignVCenter
         return None
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -135,7 +104,7 @@ class ResultsModel(QAbstractTableModel):
 
     def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
         """Sort by a column, or by rank for column -1 and for the waveform. Selections move with their rows."""
-        self._sorted_by = Column(column) if column in _SORT_KEYS else None
+        self._sorted_by = COLUMNS[column].sort_key if column >= 0 else None
         self._order = order
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
@@ -164,31 +133,10 @@ class ResultsModel(QAbstractTableModel):
     def _arranged(self) -> list[Hit]:
         if self._sorted_by is None:
             return list(self._ranked)
-        return sorted(
-            self._ranked, key=_SORT_KEYS[self._sorted_by], reverse=self._order == Qt.SortOrder.DescendingOrder
-        )
+        return sorted(self._ranked, key=self._sorted_by, reverse=self._order == Qt.SortOrder.DescendingOrder)
 
-    def _text(self, hit: Hit, column: Column) -> str:
-        match column:
-            case Column.NAME:
-                return hit.path.name
-            case Column.WAVEFORM:
-                return ""
-            case Column.MATCH:
-                return matched(hit) or "whole"
-            case Column.LENGTH:
-                return clock(hit.duration_s)
-            case Column.SCORE:
-                return f"{hit.score:.2f}"
-            case Column.FOLDER:
-                return parent_trail(hit.path, self._roots)
-
-    def _touch(self, first: int, last: int, *columns: Column) -> None:
+    def _touch(self, first: int, last: int, columns: Sequence[Column]) -> None:
+        """Tell that these columns of some rows look otherwise now."""
         if last >= first:
-            self.dataChanged.emit(self.index(first, min(columns)), self.index(last, max(columns)))
-
-
-def _tool_tip(hit: Hit, column: Column) -> str:
-    if column is Column.SCORE:
-        return f"Likeness to what you described: {hit.score:.3f} (1 is a perfect match)"
-    return f"{hit.path}\n{clock(hit.duration_s)}, {sample_format(hit)}"
+            places = [COLUMNS.index(column) for column in columns]
+            self.dataChanged.emit(self.index(first, min(places)), self.index(last, max(places)))

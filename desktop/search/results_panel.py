@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
-from desktop.library.library_state import Library, LibraryState
+from desktop.library_state import Library, LibraryState
 from desktop.search.empty_state import EmptyState
 from desktop.search.pages import page_for
 from desktop.search.results_model import ResultsModel
 from desktop.search.results_view import ResultsView
-from desktop.search.search_session import Answer, Query, SearchSession
+from desktop.search.search_session import Answer, SearchSession, sound_of
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
 from desktop.wording import counted
 from engine.errors import KnownError
+from engine.library.query import Query
 
 LONGEST_CAPTION = 200
 
@@ -62,7 +63,7 @@ class ResultsPanel(QWidget):
 
     def _query_changed(self, query: Query) -> None:
         self._error = None
-        if not query:
+        if not query.asks:
             self._view.show_hits((), keep=False)
         self._show()
 
@@ -92,8 +93,8 @@ class ResultsPanel(QWidget):
         self._status.setVisible(self._stack.currentWidget() is self._view)
 
     def _describe(self, answer: Answer) -> None:
-        sound = answer.query.sound
-        about = f"like {sound.name}" if sound is not None else f"for “{answer.query.caption[:LONGEST_CAPTION]}”"
+        sound = sound_of(answer.query)
+        about = f"like {sound.name}" if sound is not None else f"for “{answer.query.words[:LONGEST_CAPTION]}”"
         self._what.set_text(f"{counted(len(answer.hits), 'sound')} {about}")
         cost_ms = max(1, round(answer.elapsed_s * 1000))
         self._cost.setText(f"best of {answer.searched:,} in {cost_ms:,} ms")

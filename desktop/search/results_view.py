@@ -18,17 +18,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
-from desktop.search.results_cells import (
-    PADDING_PX,
-    SCORE_BAR_PX,
-    MatchCell,
-    NameCell,
-    ScoreCell,
-    TextCell,
-    WaveformCell,
-    row_height,
-)
-from desktop.search.results_model import Column, ResultsModel
+from desktop.search.columns import COLUMNS, Room, widths_px
+from desktop.search.results_cells import row_height
+from desktop.search.results_model import ResultsModel
 from desktop.widgets.theme import Theme
 from desktop.wording import counted
 from engine.library.types import Hit
@@ -203,7 +195,7 @@ class ResultsView(QTableView):
         selection = QItemSelection()
         for row in range(self._model.rowCount()):
             if self._model.hit(row).sound_id in chosen:
-                selection.select(self._model.index(row, 0), self._model.index(row, len(Column) - 1))
+                selection.select(self._model.index(row, 0), self._model.index(row, len(COLUMNS) - 1))
         row_now = self._model.row_of(current.sound_id) if current is not None else None
         flag = QItemSelectionModel.SelectionFlag
         if row_now is not None:
@@ -229,34 +221,15 @@ class ResultsView(QTableView):
         self.setSortingEnabled(True)
 
     def _set_up_cells(self) -> None:
-        theme, right, left = self._theme, Qt.AlignmentFlag.AlignRight, Qt.TextElideMode.ElideLeft
-        cells = {
-            Column.NAME: NameCell(theme, self, self),
-            Column.WAVEFORM: WaveformCell(theme, self, self),
-            Column.MATCH: MatchCell(theme, self, self),
-            Column.LENGTH: TextCell(theme, self, self, align=right),
-            Column.SCORE: ScoreCell(theme, self, self),
-            Column.FOLDER: TextCell(theme, self, self, elide=left),
-        }
-        for column, cell in cells.items():
-            self.setItemDelegateForColumn(column, cell)
+        for place, column in enumerate(COLUMNS):
+            self.setItemDelegateForColumn(place, column.make_cell(self._theme, self, self))
 
     def _fit_columns(self, width: int) -> None:
-        metrics = QFontMetrics(self._theme.fonts.body)
-        small = QFontMetrics(self._theme.fonts.small)
-        widths = {
-            Column.WAVEFORM: 168 if width >= 760 else 120,
-            Column.MATCH: metrics.horizontalAdvance("00:00 – 00:00") + 2 * PADDING_PX,
-            Column.LENGTH: metrics.horizontalAdvance("000:00.0") + 2 * PADDING_PX,
-            Column.SCORE: SCORE_BAR_PX + 8 + small.horizontalAdvance("0.00") + 2 * PADDING_PX,
-        }
-        shown = {Column.FOLDER: width >= 900, Column.SCORE: width >= 680, Column.MATCH: width >= 520}
-        rest = width - sum(size for column, size in widths.items() if shown.get(column, True))
-        widths[Column.FOLDER] = rest * 2 // 5
-        widths[Column.NAME] = rest - (widths[Column.FOLDER] if shown[Column.FOLDER] else 0)
-        for column, size in widths.items():
-            self.setColumnHidden(column, not shown.get(column, True))
-            self.setColumnWidth(column, max(40, size))
+        fonts = self._theme.fonts
+        widths = widths_px(Room(width, QFontMetrics(fonts.body), QFontMetrics(fonts.small)))
+        for place, column in enumerate(COLUMNS):
+            self.setColumnHidden(place, column not in widths)
+            self.setColumnWidth(place, max(40, widths.get(column, 0)))
 
     def _drag_label(self, text: str) -> QPixmap:
         metrics = QFontMetrics(self._theme.fonts.body)

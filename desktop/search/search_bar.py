@@ -10,10 +10,11 @@ from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QLineEdit, QToolButton, QWidget
 
 from desktop.search.pages import EXAMPLES
-from desktop.search.search_session import Query
+from desktop.search.search_session import like_sound
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
 from desktop.widgets.throttle import Throttle
+from engine.library.query import Query
 
 THROTTLE_MS = 150
 PLACEHOLDER_MS = 6000
@@ -28,7 +29,7 @@ class SearchBar(QFrame):
         left_downwards(): the Down key: go to the results.
     """
 
-    query_changed = Signal(object)
+    query_changed = Signal(Query)
     left_downwards = Signal()
 
     def __init__(self, theme: Theme, icons: Icons, throttle_ms: int = THROTTLE_MS) -> None:
@@ -76,7 +77,7 @@ class SearchBar(QFrame):
     @property
     def query(self) -> Query:
         """What the box says now."""
-        return Query(sound=self._sound) if self._sound is not None else Query(self.edit.text().strip())
+        return like_sound(self._sound) if self._sound is not None else Query(self.edit.text().strip())
 
     def search_caption(self, caption: str) -> None:
         """Put a caption into the box and search for it now."""
@@ -140,7 +141,7 @@ class SearchBar(QFrame):
     def _show_state(self) -> None:
         sound = self._sound
         self._chip.setVisible(sound is not None)
-        self._clear.setVisible(bool(self.query))
+        self._clear.setVisible(self.query.asks)
         self._show_placeholder()
         if sound is not None:
             metrics = self._chip_name.fontMetrics()

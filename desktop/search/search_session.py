@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import structs
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from desktop.bridge import EngineBridge
+from engine.errors import KnownError
+from engine.library.query import Likeness, Query
 from engine.library.types import Hit
-from engine.service.messages import FindSimilar, Indexed, Search, SearchDone, SearchFailed
+from engine.service.messages import Find, Found, Indexed, Refused, Reply
 
 REFRESH_MS = 2000
 LIMIT = 200
 
 
-@dataclass(frozen=True)
-class Query:
-    """What the user looks for: a caption, or sounds like one sound. Neither is no query."""
+def like_sound(path: Path) -> Query:
+    """The query for sounds like one sound."""
+    return Query(like=(Likeness(path=path),))
 
-    caption: str = ""
-    sound: Path | None = None
 
-    def __bool__(self) -> bool:
-        return bool(self.caption) or self.sound is not None
+def sound_of(query: Query) -> Path | None:
+    """The sound that a query asks for others like, or None."""
+    return query.like[0].path if query.like else None
 
 
 @dataclass(frozen=True)
@@ -46,24 +48,21 @@ class SearchSession(QObject):
         failed(KnownError): the present query could not be answered.
     """
 
-    query_changed = Signal(object)
-    answered = Signal(object)
-    failed = Signal(object)
+    query_changed = Signal(Query)
+    answered = Signal(Answer)
+    failed = Signal(KnownError)
 
     def __init__(self, bridge: EngineBridge, refresh_ms: int = REFRESH_MS, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self.query = Query()
         self.answer: Answer | None = None
-        self._last_id = 0
         self._pending_id: int | None = None
         self._indexed_at_search = -1
         self._refresh = QTimer(self)
         self._refresh.setSingleShot(True)
         self._refresh.setInterval(refresh_ms)
         self._refresh.timeout.connect(self.ask_again)
-        bridge.search_done.connect(self._take_answer)
-        bridge.search_failed.connect(self._take_failure)
         bridge.indexed.connect(self._note_progress)
         bridge.index_finished.connect(self._note_change)
 
@@ -83,12 +82,12 @@ class SearchSession(QObject):
         self._pending_id = None
         self._refresh.stop()
         self.query_changed.emit(query)
-        if query:
+        if query.asks:
             self._send()
 
     def ask_again(self) -> None:
         """Put the present query once more, quietly, unless its answer is still on the way."""
-        if self.query and not self.waiting:
+        if self.query.asks and not self.waiting:
             self._send()
 
     def restart(self) -> None:
@@ -97,25 +96,19 @@ class SearchSession(QObject):
         self.ask_again()
 
     def _send(self) -> None:
-        self._last_id += 1
-        self._pending_id = self._last_id
-        if self.query.sound is not None:
-            self._bridge.send(FindSimilar(self._last_id, self.query.sound, LIMIT))
-        else:
-            self._bridge.send(Search(self._last_id, self.query.caption, LIMIT))
+        wanted = Find(structs.replace(self.query, limit=LIMIT))
+        self._pending_id = self._bridge.send(wanted, self._take_reply)
 
-    def _take_answer(self, done: SearchDone) -> None:
-        if done.request_id != self._pending_id:
+    def _take_reply(self, reply: Reply) -> None:
+        if reply.request_id != self._pending_id:
             return
         self._pending_id = None
-        fresh = Answer(self.query, done.hits, done.searched, done.elapsed_s)
-        self.answer = replace(fresh, refreshed=self.answer is not None)
-        self.answered.emit(self.answer)
-
-    def _take_failure(self, failed: SearchFailed) -> None:
-        if failed.request_id == self._pending_id:
-            self._pending_id = None
-            self.failed.emit(failed.error)
+        match reply.outcome:
+            case Found(hits, searched, elapsed_s):
+                self.answer = Answer(self.query, hits, searched, elapsed_s, refreshed=self.answer is not None)
+                self.answered.emit(self.answer)
+            case Refused(error):
+                self.failed.emit(error)
 
     def _note_progress(self, indexed: Indexed) -> None:
         done = indexed.progress.done
@@ -124,5 +117,5 @@ class SearchSession(QObject):
             self._note_change()
 
     def _note_change(self) -> None:
-        if self.query and not self._refresh.isActive():
+        if self.query.asks and not self._refresh.isActive():
             self._refresh.start()

@@ -6,9 +6,8 @@ import logging
 import multiprocessing
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +17,11 @@ from typer.core import TyperGroup
 from engine import __version__
 from engine.cli import console, model_commands, pack_commands
 from engine.errors import ErrorKind, KnownError
+from engine.library.query import Likeness, Query, RankBy, from_json
 from engine.library.types import Hit, SoundState
 from engine.models.packs import Pack, find_pack, shipped_pack
 from engine.paths import DEFAULT_PACK, absolute, default_library
+from engine.service.opening import open_session
 from engine.service.session import Session, readable_folder
 
 app = typer.Typer(
@@ -45,12 +46,6 @@ Library = Annotated[
 PackId = Annotated[str, typer.Option("--pack", help="Model pack: its name, or its folder.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="Most hits to give.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-
-class RankBy(StrEnum):
-    """What search ranks by: ``sound`` is the audio alone, never the file name."""
-
-    SOUND = "sound"
 
 
 def _print_version(wanted: bool) -> None:
@@ -97,6 +92,10 @@ def index(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also try the sounds again that failed before, changed or not.")
     ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Also read every file again: finds what was replaced with size and time kept."),
+    ] = False,
     library: Library = None,
     pack: PackId = DEFAULT_PACK,
 ) -> None:
@@ -107,26 +106,52 @@ def index(
     if not folders and _is_missing(library):
         raise _no_folders()
     with _session(library, pack) as session:
+        catalogue = session.library.catalogue
         ids = [session.add_folder(folder) for folder in readable] or [
-            folder.folder_id for folder in session.store.folders()
+            folder.folder_id for folder in catalogue.folders()
         ]
         if not ids:
             raise _no_folders()
         if retry_failed:
-            session.store.retry_failed()
+            catalogue.retry_failed()
+        if verify:
+            catalogue.verify_all()
         session.indexer.begin(ids)
-        if not console.run_with_progress(session.indexer):
-            console.note_stopped(session.indexer.summary)
-            raise typer.Exit(130)
-        for problem in session.problems:
-            console.note(f"warning: {problem.detail} {problem.hint}")
-        summary = session.indexer.summary
-        if summary.failed:
-            console.note("See “foundsound status” for the reasons.")
-        console.write_summary(summary)
-        roots = {folder.path for folder in session.store.folders() if folder.folder_id in ids}
-        all_scanned = roots.isdisjoint(problem.path for problem in session.problems)
+        all_scanned = _run(session, {folder.path for folder in catalogue.folders() if folder.folder_id in ids})
     if not all_scanned or len(readable) < len(folders or []):
+        raise typer.Exit(1)
+
+
+def _run(session: Session, roots: Set[Path]) -> bool:
+    """Let an indexing run go to its end and tell of it; whether all of these folders could be scanned."""
+    if not console.run_with_progress(session.indexer):
+        console.note_stopped(session.indexer.summary)
+        raise typer.Exit(130)
+    for problem in session.problems:
+        console.note(f"warning: {problem.detail} {problem.hint}")
+    summary = session.indexer.summary
+    if summary.failed:
+        console.note("See “foundsound status” for the reasons.")
+    if summary.elsewhere:
+        console.note(f"{summary.elsewhere} more are being indexed by another Foundsound.")
+    console.write_summary(summary)
+    return roots.isdisjoint(problem.path for problem in session.problems)
+
+
+@app.command()
+def relink(
+    old: Annotated[Path, typer.Argument(parser=_path, metavar="OLD", help="A folder of the library.")],
+    new: Annotated[Path, typer.Argument(parser=_path, metavar="NEW", help="Where it lies now.")],
+    library: Library = None,
+    pack: PackId = DEFAULT_PACK,
+) -> None:
+    """Say that a folder of the library now lies elsewhere, with all that is in it; then look there for changes."""
+    _require_library(library)
+    with _session(library, pack) as session:
+        folder = session.folder(old)
+        session.relink_folder(folder.folder_id, new)
+        all_scanned = _run(session, {absolute(new)})
+    if not all_scanned:
         raise typer.Exit(1)
 
 
@@ -139,21 +164,12 @@ def remove(
     pack: PackId = DEFAULT_PACK,
 ) -> None:
     """Take folders and their sounds out of the library. The files stay; adding a folder again brings all back."""
-    if _is_missing(library):
-        raise KnownError(ErrorKind.LIBRARY_MISSING, "There is no library yet.", "Run “foundsound index FOLDER” first.")
+    _require_library(library)
     with _session(library, pack) as session:
-        known = {folder.path: folder for folder in session.store.folders()}
-        wanted = [absolute(folder) for folder in folders]
-        unknown = [str(folder) for folder in wanted if folder not in known]
-        if unknown:
-            raise KnownError(
-                ErrorKind.FOLDER_UNKNOWN,
-                f"{', '.join(unknown)} is not a folder of the library.",
-                "“foundsound status” lists them; a folder inside one of them goes only with it.",
-            )
-        for folder in dict.fromkeys(wanted):
-            session.store.remove_folder(known[folder].folder_id)
-            console.write(f"Removed {folder} ({known[folder].sounds} sounds); its files are where they were.")
+        wanted = [session.folder(folder) for folder in dict.fromkeys(absolute(folder) for folder in folders)]
+        for folder in wanted:
+            session.remove_folder(folder.folder_id)
+            console.write(f"Removed {folder.path} ({folder.sounds} sounds); its files are where they were.")
 
 
 @app.command()
@@ -167,22 +183,30 @@ def search(
             help="A text file with one caption a line; prints one JSON object a line, in the same order.",
         ),
     ] = None,
+    query: Annotated[
+        str | None,
+        typer.Option("--query", metavar="JSON", help="A query in JSON, or @FILE with one; see docs/query.md."),
+    ] = None,
     library: Library = None,
     limit: Limit = 10,
     as_json: AsJson = False,
     by: Annotated[RankBy, typer.Option(help="Rank by the audio alone.")] = RankBy.SOUND,
     pack: PackId = DEFAULT_PACK,
 ) -> None:
-    """Rank the library's sounds by a caption."""
-    assert by is RankBy.SOUND
-    if (caption is None) == (captions_file is None):
-        raise typer.BadParameter("give either CAPTION or --captions-file FILE")
+    """Rank the library's sounds by a caption, or by a whole query."""
+    if [caption, captions_file, query].count(None) != 2:
+        raise typer.BadParameter("give either CAPTION, --captions-file FILE or --query JSON")
     if captions_file is not None and not as_json:
         raise typer.BadParameter("--captions-file prints JSON lines: add --json")
-    captions = [caption] if caption is not None else _read_captions(captions_file)
+    if query is not None:
+        whole = _read_query(query)
+        asked = [(whole.words, whole)]
+    else:
+        captions = [caption] if caption is not None else _read_captions(captions_file)
+        asked = [(text, Query(text, by=by, limit=limit)) for text in captions]
     with _session(library, pack, read_only=True) as session:
         found = False
-        for text, hits in _answers(session, captions, limit):
+        for text, hits in _answers(session, asked):
             found = found or bool(hits)
             if as_json:
                 console.write_json({"caption": text, "hits": console.hits_json(hits)})
@@ -205,7 +229,7 @@ def similar(
 ) -> None:
     """Rank the library's sounds by likeness to a sound."""
     with _session(library, pack, read_only=True) as session:
-        hits = session.similar(sound, limit)
+        hits = session.find(Query(like=(Likeness(path=sound),), limit=limit))
         if not hits:
             console.note(_why_nothing(session))
     if as_json:
@@ -218,9 +242,8 @@ def similar(
 def status(library: Library = None, as_json: AsJson = False, pack: PackId = DEFAULT_PACK) -> None:
     """Show what the library holds, and what could not be indexed and why."""
     with _session(library, pack, read_only=True) as session:
-        state = session.store.status()
-        folders = session.store.folders()
-        failures = session.store.failures(limit=100_000)
+        catalogue = session.library.catalogue
+        state, folders, failures = catalogue.status(), catalogue.folders(), catalogue.failures(limit=100_000)
         try:
             session.require_this_pack()
         except KnownError as error:
@@ -260,12 +283,14 @@ def _fail(error: KnownError) -> None:
 @contextmanager
 def _session(library: Path | None, pack: str, read_only: bool = False) -> Iterator[Session]:
     try:
-        session = Session(library or default_library(), _pack(pack), read_only=read_only)
+        session = open_session(library or default_library(), _pack(pack), read_only=read_only)
     except KnownError as error:
         if error.kind != ErrorKind.LIBRARY_MISSING:
             raise
         raise KnownError(error.kind, error.detail, "Run “foundsound index FOLDER” first.") from error
     try:
+        if session.library.catalogue.notice is not None:
+            console.note(f"warning: {session.library.catalogue.notice}")
         yield session
     finally:
         session.close()
@@ -293,6 +318,11 @@ def _readable(folders: Sequence[Path]) -> list[Path]:
     return readable
 
 
+def _require_library(library: Path | None) -> None:
+    if _is_missing(library):
+        raise KnownError(ErrorKind.LIBRARY_MISSING, "There is no library yet.", "Run “foundsound index FOLDER” first.")
+
+
 def _is_missing(library: Path | None) -> bool:
     """Whether there is certainly no library yet: what cannot be reached is for opening it to tell."""
     try:
@@ -308,17 +338,17 @@ def _no_folders() -> typer.BadParameter:
     return typer.BadParameter("the library has no folders yet, so name at least one", param_hint="FOLDER")
 
 
-def _answers(session: Session, captions: Sequence[str], limit: int) -> Iterator[tuple[str, tuple[Hit, ...]]]:
+def _answers(session: Session, asked: Sequence[tuple[str, Query]]) -> Iterator[tuple[str, tuple[Hit, ...]]]:
     """Each caption with its hits, as soon as they are found; the blank ones among several have none."""
-    asked = captions if len(captions) == 1 else [caption for caption in captions if caption.strip()]
-    found = session.search(asked, limit)
-    for caption in captions:
-        yield caption, next(found) if caption.strip() else ()
+    several = len(asked) > 1
+    found = session.find_all([query for text, query in asked if text.strip() or not several])
+    for text, _ in asked:
+        yield text, next(found) if text.strip() or not several else ()
 
 
 def _why_nothing(session: Session) -> str:
     """What to say when nothing was found."""
-    counts = session.store.status().counts
+    counts = session.library.catalogue.status().counts
     if counts[SoundState.INDEXED]:
         return "There is no other sound in the library."
     if counts[SoundState.PENDING]:
@@ -326,6 +356,18 @@ def _why_nothing(session: Session) -> str:
     if counts[SoundState.FAILED]:
         return f"None of {counts[SoundState.FAILED]} could be indexed; see “foundsound status” for the reasons."
     return "Nothing is indexed yet: run “foundsound index FOLDER”."
+
+
+def _read_query(text: str) -> Query:
+    """The query in a text, or in the file that it names after “@”."""
+    if not text.startswith("@"):
+        return from_json(text)
+    try:
+        return from_json(absolute(Path(text[1:])).read_bytes())
+    except OSError as error:
+        raise KnownError(
+            ErrorKind.QUERY_INVALID, f"The query file {text[1:]} cannot be read: {error.strerror}.", "Check its path."
+        ) from error
 
 
 def _read_captions(path: Path | None) -> list[str]:

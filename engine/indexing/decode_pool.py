@@ -35,12 +35,13 @@ START_TRIES = 3
 JOBS_AHEAD = 64
 
 _SIGN_OF_LIFE_S = 0.25
+_WATCH_INTERVAL_S = 0.5
 _EXIT_LIMIT_S = 2.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file to decode, or only to take the fingerprint of; with the hash of the whole file where ``by_file``."""
+    """A file to decode, or only to take the fingerprint of; ``by_file`` as in ``decode``."""
 
     job_id: int
     path: Path
@@ -71,8 +72,12 @@ class DecodePool:
         self._workers = workers or min(8, os.cpu_count() or 2)
         self._desk = _Desk(round(buffer_s * options.sample_rate_hz))
         self._lines = [_Line(self._desk, options, time_limit_s) for _ in range(self._workers)]
+        watchdog = threading.Thread(
+            target=_watch, args=(self._desk, self._lines, time_limit_s), name="decode watchdog", daemon=True
+        )
+        watchdog.start()
         # Also runs when the pool is dropped without close(), and at the interpreter's exit.
-        self._finish = weakref.finalize(self, _finish, self._desk, self._lines)
+        self._finish = weakref.finalize(self, _finish, self._desk, self._lines, watchdog)
 
     def submit(self, job: Job) -> None:
         """Queue a job. Jobs start in order; the results of several are mixed."""
@@ -107,13 +112,20 @@ class DecodePool:
         return [pid for line in self._lines if (pid := line.pid) is not None]
 
 
-def _finish(desk: _Desk, lines: list[_Line]) -> None:
+def _finish(desk: _Desk, lines: list[_Line], watchdog: threading.Thread) -> None:
     desk.close()
     for line in lines:
         line.kill()
-    for line in lines:
-        if line.thread is not threading.current_thread():  # where garbage is collected is not ours to choose
-            line.thread.join()
+    for thread in (watchdog, *(line.thread for line in lines)):
+        if thread is not threading.current_thread():  # where garbage is collected is not ours to choose
+            thread.join()
+
+
+def _watch(desk: _Desk, lines: list[_Line], time_limit_s: float) -> None:
+    """Life of the watchdog: end the processes that have been silent too long, also those that stop in mid-message."""
+    while not desk.wait_for_end(min(_WATCH_INTERVAL_S, time_limit_s / 4)):
+        for line in lines:
+            line.end_if_silent()
 
 
 class _Desk:
@@ -126,6 +138,7 @@ class _Desk:
         self._buffer_samples = buffer_samples
         self._buffered = 0
         self._failure: BaseException | None = None
+        self._ended = threading.Event()
         self.closed = False
         self.in_flight = 0
         self.undecoded = 0
@@ -184,6 +197,11 @@ class _Desk:
             self.in_flight = self.undecoded = 0
             self._results = []
             self._changed.notify_all()
+        self._ended.set()
+
+    def wait_for_end(self, timeout_s: float) -> bool:
+        """Whether the pool is closed, after waiting for that so long."""
+        return self._ended.wait(timeout_s)
 
 
 class _Line:
@@ -195,6 +213,9 @@ class _Line:
         self._time_limit_s = time_limit_s
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
+        self._watching = threading.Lock()
+        self._silent_from_s: float | None = None  # the time by which the process must be heard of, while it is awaited
+        self._was_silent = False
         self.thread = threading.Thread(target=self._run, name="decode", daemon=True)
         self.thread.start()
 
@@ -208,6 +229,25 @@ class _Line:
         with processes.LOCK:
             if self._process:
                 self._process.kill()
+
+    def end_if_silent(self) -> None:
+        """End the process if it is awaited and has not been heard of in time; called by the watchdog."""
+        with self._watching:
+            if self._silent_from_s is None or time.monotonic() < self._silent_from_s:
+                return
+            self._silent_from_s, self._was_silent = None, True
+        self.kill()
+
+    def _await(self, limit_s: float | None) -> None:
+        """From now on the process must be heard of within the limit; None for any time."""
+        with self._watching:
+            self._silent_from_s = None if limit_s is None else time.monotonic() + limit_s
+
+    def _end_watch(self) -> bool:
+        """Whether it was the watchdog that ended the process."""
+        with self._watching:
+            was_silent, self._was_silent, self._silent_from_s = self._was_silent, False, None
+            return was_silent
 
     def _run(self) -> None:
         if hasattr(signal, "pthread_sigmask"):  # the workers inherit it, so Ctrl+C leaves them alone from their start
@@ -229,9 +269,11 @@ class _Line:
             connection = self._ready_process()
             taken = False
             try:
+                self._await(self._time_limit_s)
                 connection.send(job)
-                while connection.poll(self._time_limit_s):
+                while True:
                     result: Result | str | None = connection.recv()
+                    self._await(None)  # while nobody takes what it says, its silence is no sign of anything
                     taken = True
                     if isinstance(result, Block):
                         self._desk.deliver(job.job_id, result)
@@ -240,10 +282,13 @@ class _Line:
                         return _crashed(job.path)
                     elif result is not None:
                         return result
-                end, failure = "did not answer", _timed_out(job.path, self._time_limit_s)
-                self._end_process()
+                    self._await(self._time_limit_s)
             except (EOFError, OSError):
-                end, failure = f"ended with exit code {self._end_process(_EXIT_LIMIT_S)}", _crashed(job.path)
+                if self._end_watch():
+                    end, failure = "did not answer", _timed_out(job.path, self._time_limit_s)
+                    self._end_process()
+                else:
+                    end, failure = f"ended with exit code {self._end_process(_EXIT_LIMIT_S)}", _crashed(job.path)
             if not self._desk.closed:
                 log.warning("The decoder %s %s %s", end, "on" if taken else "before", job.path)
             if taken:
@@ -259,9 +304,12 @@ class _Line:
         for _ in range(START_TRIES):  # one may be killed before it is ready, as where memory is short
             self._end_process()
             connection = self._start_process()
+            self._await(START_LIMIT_S)
             with contextlib.suppress(EOFError, OSError):
-                if connection.poll(START_LIMIT_S) and connection.recv() is None:
+                if connection.recv() is None:
+                    self._await(None)
                     return connection
+            self._end_watch()
             exit_code = self._end_process(patience_s=_EXIT_LIMIT_S)
             if not self._desk.closed:
                 log.warning("A decoder did not start: exit code %s", exit_code)
@@ -354,7 +402,7 @@ def _results(job: Job, options: DecodeOptions, alive: Callable[[], None]) -> Ite
     """What becomes of a job; for a bug, its traceback."""
     try:
         if job.fingerprint_only:
-            yield fingerprint_file(job.path, job.by_file, alive)
+            yield fingerprint_file(job.path, alive, job.by_file)
         else:
             yield from decode(job.path, options, alive, job.by_file)
     except KnownError as error:

@@ -102,6 +102,11 @@ class Query(msgspec.Struct, frozen=True, omit_defaults=True):
     limit: int = 100
     offset: int = 0
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is anything to rank by."""
+        return bool(self.words.strip()) or bool(self.like)
+
 
 def checked(query: Query) -> Query:
     """The query itself, where it can be asked.
@@ -109,7 +114,7 @@ def checked(query: Query) -> Query:
     Raises:
         KnownError: ``caption_empty`` when there is nothing to rank by, ``caption_not_text``, or ``query_invalid``.
     """
-    if not query.words.strip() and not query.like:
+    if not query.asks:
         raise KnownError(ErrorKind.CAPTION_EMPTY, "The caption is empty.", "Describe a sound, like “glass breaking”.")
     try:
         query.words.encode()
@@ -155,7 +160,13 @@ _COMPARE: Final[Mapping[Operator, Callable[[Any, Any], bool]]] = {
 
 
 def matches(condition: Filter, facts: Mapping[Field, Any]) -> bool:
-    """Whether a sound with these facts passes: what every store must agree with."""
+    """Whether a sound with these facts passes: what every store must agree with.
+
+    Args:
+        condition: The filter.
+        facts: What is known of the sound by field: ``folder`` is the path of the folder that holds its file, ``name``
+            the file's name, and ``suffix`` the name's suffix in lower case, with its dot.
+    """
     match condition:
         case AllOf(parts):
             return all(matches(part, facts) for part in parts)

@@ -101,7 +101,10 @@ class IndexProgress:
 
 @dataclass(frozen=True)
 class IndexSummary:
-    """What one run of scanning and indexing did, counted in sounds."""
+    """What one run of scanning and indexing did, counted in sounds.
+
+    ``elsewhere`` are sounds that other processes were indexing when it ended.
+    """
 
     indexed: int = 0
     unchanged: int = 0
@@ -110,3 +113,4 @@ class IndexSummary:
     missing: int = 0
     audio_s: float = 0.0
     elapsed_s: float = 0.0
+    elsewhere: int = 0

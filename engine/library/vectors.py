@@ -148,14 +148,23 @@ class VectorIndex:
         """
         return self.search_many(np.asarray(query)[np.newaxis], limit)[0]
 
-    def search_many(self, queries: Floats, limit: int) -> list[list[Ranked]]:
-        """As ``search``, for each row of ``queries`` (q, dim); quicker than one by one, in bounded memory."""
+    def search_many(self, queries: Floats, limit: int, allowed: Ids | None = None) -> list[list[Ranked]]:
+        """As ``search``, for each row of ``queries`` (q, dim); quicker than one by one, in bounded memory.
+
+        ``allowed`` (n,) names the contents that may be found; None allows every visible one.
+        """
         if queries.ndim != 2 or queries.shape[1] != self.dim or not np.isfinite(queries).all():
             raise ValueError(f"expected finite queries of length {self.dim}, got shape {queries.shape}")
         queries = np.ascontiguousarray(queries, np.float32)
         at_once = max(1, _SCORES_AT_ONCE // max(1, self._segments))
+        visible = self._visible[: self._contents]
+        if allowed is not None:
+            slots = self._slots_of(allowed)
+            permitted = np.zeros(self._contents, np.bool_)
+            permitted[slots[slots >= 0]] = True
+            visible = visible & permitted
         return [
-            self._top(scores, limit)
+            self._top(scores, limit, visible)
             for at in range(0, len(queries), at_once)
             for scores in self._scores(queries[at : at + at_once])
         ]
@@ -170,13 +179,12 @@ class VectorIndex:
                 np.matmul(queries, block.T, out=scores[:, at : at + len(block)])
         return scores
 
-    def _top(self, scores: Floats, limit: int) -> list[Ranked]:
-        """The best ``limit`` visible contents by ``scores`` (segments,).
+    def _top(self, scores: Floats, limit: int, visible: NDArray[np.bool_]) -> list[Ranked]:
+        """The best ``limit`` of the ``visible`` (contents,) by ``scores`` (segments,).
 
         Looks at the highest scores only, and at more of them until they hold enough contents. Whatever is not looked at
         scores less, so the answer is exact.
         """
-        visible = self._visible[: self._contents]
         limit = min(limit, int(np.count_nonzero(visible)))
         if limit < 1:
             return []

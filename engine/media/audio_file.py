@@ -6,7 +6,6 @@ the other has a try before the file is called damaged.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import stat
 from collections.abc import Callable
@@ -18,34 +17,10 @@ import numpy as np
 import soundfile
 
 from engine.errors import ErrorKind, KnownError
+from engine.media.ambisonic import is_ambisonic
 from engine.media.audio_reader import MIN_SAMPLE_RATE_HZ, PREROLL_S, Reader, Samples, UndecodableError
 from engine.media.ffmpeg_reader import FFmpegReader
-
-HAS_FFMPEG = importlib.util.find_spec("av") is not None
-
-SUPPORTED_SUFFIXES = frozenset(
-    {
-        ".wav",
-        ".wave",
-        ".bwf",
-        ".rf64",
-        ".w64",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".caf",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".mp3",
-    }
-    | ({".m4a", ".aac"} if HAS_FFMPEG else set())
-)
-
-# libsndfile cannot read the first two. It ends MP3 of variable rate without a Xing header early, and starts some Opus
-# files up to a packet late (its issues 794 and 826, in version 1.2.2 still).
-_FFMPEG_FIRST = frozenset({".m4a", ".aac", ".mp3", ".opus"})
+from engine.media.formats import FFMPEG_FIRST
 
 # Beyond this, libsndfile means that it does not know the length (it says 2**63 - 1, for FLAC that was streamed).
 _UNKNOWN_FRAMES = 2**62
@@ -57,6 +32,7 @@ class AudioFile:
     Attributes:
         sample_rate_hz: Rate of the file.
         channels: Number of channels.
+        ambisonic: Whether the channels are a sound field in B-format, of which the first alone is a sound to hear.
         frames: Length as the file declares it, or None where only decoding can tell. Damaged files declare wrong ones.
     """
 
@@ -69,6 +45,7 @@ class AudioFile:
         self.sample_rate_hz = reader.sample_rate_hz
         self.channels = reader.channels
         self.frames = reader.frames
+        self.ambisonic = is_ambisonic(path)
 
     @property
     def duration_s(self) -> float | None:
@@ -161,9 +138,9 @@ def open_audio(path: Path) -> AudioFile:
     with open_file(path) as file:
         if os.fstat(file.fileno()).st_size == 0:
             raise KnownError(ErrorKind.SOUND_EMPTY, f"{path} is empty: 0 bytes.", "Export or copy it again.")
-    openers: list[Callable[[Path], Reader]] = [_SoundFileReader]
-    if HAS_FFMPEG:
-        openers.insert(0 if path.suffix.lower() in _FFMPEG_FIRST else 1, FFmpegReader)
+    openers: list[Callable[[Path], Reader]] = [_SoundFileReader, FFmpegReader]
+    if path.suffix.lower() in FFMPEG_FIRST:
+        openers.reverse()
     declared: int | None = None
     for opener, fallback in zip(openers, [*openers[1:], None], strict=True):
         try:
@@ -251,11 +228,12 @@ class _SoundFileReader:
         self.channels: int = self._file.channels
         self.frames: int | None = self._file.frames if self._file.frames < _UNKNOWN_FRAMES else None
         self._lossy = self._file.subtype in ("MPEG_LAYER_III", "OPUS", "VORBIS")
-        opus_in_ogg = self._file.subtype == "OPUS" and HAS_FFMPEG
+        opus_in_ogg = self._file.subtype == "OPUS"
+        guessed = self._file.format == "RAW"  # by its name alone: a file named .au or .snd that is none
         absurd = self.sample_rate_hz < MIN_SAMPLE_RATE_HZ
-        if opus_in_ogg or absurd or self.frames == 0:
+        if opus_in_ogg or guessed or absurd or self.frames == 0:
             self._file.close()
-            raise UndecodableError(None if absurd else self.frames)
+            raise UndecodableError(None if guessed or absurd else self.frames)
 
     def read(self, frames: int) -> Samples:
         # Into an array of our own, because soundfile else reads no more than the header declares.
@@ -267,7 +245,7 @@ class _SoundFileReader:
         return read
 
     def seek(self, frame: int) -> None:
-        if self._lossy and HAS_FFMPEG:  # libsndfile jumps to a wrong place in Vorbis now and then (its issue 885)
+        if self._lossy:  # libsndfile jumps to a wrong place in Vorbis now and then (its issue 885)
             raise UndecodableError(self.frames)
         start = max(0, frame - round(PREROLL_S * self.sample_rate_hz)) if self._lossy else frame
         try:

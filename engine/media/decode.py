@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ErrorKind, KnownError
 from engine.media.audio_file import AudioFile, file_error, modified_ns, open_audio, open_file
-from engine.media.fingerprint import Fingerprint, Fingerprinter
+from engine.media.fingerprint import Digest, Fingerprint
 from engine.media.peaks import PeakMeter
 
 MAX_PEAKS = 400
@@ -50,8 +50,8 @@ class Block:
 class SoundInfo:
     """What is known of a sound once all of it was decoded.
 
-    ``sample_rate_hz`` and ``channels`` are the file's; ``peaks`` are at most 400 pairs as in ``Hit``; ``size`` (bytes)
-    and ``mtime_ns`` are of the file as decoded.
+    ``fingerprint`` tells what the file holds; ``sample_rate_hz`` and ``channels`` are the file's;
+    ``peaks`` are at most 400 pairs as in ``Hit``; ``size`` and ``mtime_ns`` are of the file as decoded.
     """
 
     fingerprint: Fingerprint
@@ -72,13 +72,14 @@ def decode(
 ) -> Iterator[Block | SoundInfo]:
     """Decode a file: its Blocks in order, then its SoundInfo.
 
-    The mono mix is the mean of the channels. A damaged file gives what is left, with 0 for samples that are not finite.
+    The mono mix is the mean of the channels, or W of ambisonic ones. A damaged file gives what is left, with 0 for
+    samples that are not finite.
 
     Args:
         path: The sound file.
         options: What the encoder wants.
         alive: Called often while the work goes on, however long a block takes.
-        by_file: Whether the fingerprint shall have the hash of the whole file too.
+        by_file: Let the fingerprint have the hash of the whole file too.
 
     Raises:
         KnownError: As ``open_audio``; ``sound_empty`` if there are no samples, ``sound_silent`` if all are equal,
@@ -86,15 +87,16 @@ def decode(
             meanwhile. May come after blocks, which are void then.
     """
     with _unchanging(path) as (file, status):
-        fingerprinter = Fingerprinter(file, status.st_size, by_file, alive)
+        digest = Digest(file, status.st_size, by_file, alive)
         with open_audio(path) as audio:
             survey = _Survey(audio)
-            mono = _mono(_chunks(audio, survey, fingerprinter, status.st_size))
+            chunks = _chunks(audio, survey, digest, status.st_size)
+            mono = (samples[:, 0].copy() for samples in chunks) if audio.ambisonic else _mono(chunks)
             yield from _blocks(_resampled(mono, audio.sample_rate_hz, options.sample_rate_hz), options.block_samples)
             if not survey.varies:
                 raise _damaged(path) if survey.spoilt else _silent(path)
             info = SoundInfo(
-                fingerprint=fingerprinter.finish(),
+                fingerprint=digest.finish(),
                 duration_s=survey.frames / audio.sample_rate_hz,
                 sample_rate_hz=audio.sample_rate_hz,
                 channels=audio.channels,
@@ -105,20 +107,15 @@ def decode(
     yield info
 
 
-def fingerprint_file(path: Path, by_file: bool = False, alive: Callable[[], None] = _nothing) -> Fingerprint:
-    """Fingerprint of a file, equal to ``SoundInfo.fingerprint``, without decoding it.
-
-    Args:
-        path: The sound file; any other file has a fingerprint too.
-        by_file: Whether to hash the whole file too.
-        alive: Called often while the work goes on.
+def fingerprint_file(path: Path, alive: Callable[[], None] = _nothing, by_file: bool = False) -> Fingerprint:
+    """The fingerprint that :func:`decode` would give, without decoding: also of a file that cannot be decoded.
 
     Raises:
         KnownError: ``sound_vanished``, ``sound_no_permission``, ``sound_unreadable``, ``sound_io_error`` or
             ``sound_changed``.
     """
     with _unchanging(path) as (file, status):
-        return Fingerprinter(file, status.st_size, by_file, alive).finish()
+        return Digest(file, status.st_size, by_file, alive).finish()
 
 
 def _silent(path: Path) -> KnownError:
@@ -186,7 +183,7 @@ class _Survey:
             self.varies = bool((self._lowest < self._highest).any())
 
 
-def _chunks(audio: AudioFile, survey: _Survey, fingerprinter: Fingerprinter, size: int) -> Iterator[Waveform]:
+def _chunks(audio: AudioFile, survey: _Survey, digest: Digest, size: int) -> Iterator[Waveform]:
     """Samples of the file, cleaned and surveyed: shape (n, channels), small enough for 32 channels or odd rates."""
     frames = max(1, min(int(_CHUNK_S * audio.sample_rate_hz), _CHUNK_SAMPLES // audio.channels))
     while len(samples := audio.read(frames)):

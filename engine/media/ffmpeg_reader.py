@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.media.audio_reader import MIN_SAMPLE_RATE_HZ, PREROLL_S, Samples, UndecodableError
+from engine.media.formats import DEMUXERS
 
 if TYPE_CHECKING:
     from av import AudioCodecContext, AudioFrame
 
-# Without this list FFmpeg takes a playlist or a subtitle named .wav at its word and opens what it points to.
-_FORMATS = "aac,aiff,ape,asf,au,caf,flac,matroska,mov,mp3,ogg,tta,w64,wav,wv"
 _READ_BYTES = 1 << 18
 # FFmpeg's sample formats, each with the value of silence and the factor to full scale 1.
 _SAMPLES = {"u8": (128, 2**-7), "s16": (0, 2**-15), "s32": (0, 2**-31), "flt": (0, 1), "dbl": (0, 1)}
@@ -43,7 +42,7 @@ class FFmpegReader:
             self._container = self._av.open(
                 self._file,
                 "r",
-                container_options={"format_whitelist": _FORMATS},
+                container_options={"format_whitelist": DEMUXERS},
                 metadata_errors="replace",
                 buffer_size=_READ_BYTES,
             )
@@ -58,7 +57,7 @@ class FFmpegReader:
     def _open_stream(self) -> None:
         """Decode the first frame: in HE-AAC, the rate in the header is that of the half-rate core."""
         if not self._container.streams.audio:
-            raise UndecodableError
+            raise UndecodableError(0 if self._container.streams.video else None)
         self._stream = self._container.streams.audio[0]
         self._decoder = self._stream.codec_context
         if self._decoder is None:  # a codec that FFmpeg does not know

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import ErrorKind, KnownError
-from engine.media.audio_file import SUPPORTED_SUFFIXES, modified_ns
+from engine.media.audio_file import modified_ns
+from engine.media.formats import SUPPORTED_SUFFIXES
 
 _HAS_HIDDEN_ATTRIBUTE = hasattr(os.stat_result, "st_file_attributes") or hasattr(os.stat_result, "st_flags")
 
@@ -62,6 +63,29 @@ def scan_folder(root: Path) -> Iterator[FoundFile | ScanProblem]:
         problem = _folder_problem(root, error)
         raise KnownError(problem.kind, problem.detail, problem.hint) from error
     return _walk(root, above)
+
+
+def scan_place(place: Path) -> Iterator[FoundFile | ScanProblem]:
+    """What is at a place inside a folder that is scanned: a sound, or a folder of sounds; nothing where it is gone."""
+    if os.path.isdir(place):  # noqa: PTH112 (pathlib's raises where a dying drive does)
+        try:
+            yield from scan_folder(place)
+        except KnownError as error:
+            if error.kind is not ErrorKind.FOLDER_MISSING:
+                yield ScanProblem(place, error.kind, error.detail, error.hint)
+        return
+    try:
+        with os.scandir(place.parent) as listing:
+            entry = next((entry for entry in listing if entry.name == place.name), None)
+    except OSError as error:
+        problem = _folder_problem(place.parent, error)
+        if problem.kind is not ErrorKind.FOLDER_MISSING:
+            yield problem
+        return
+    if entry is not None and not _is_hidden(entry):
+        found = _found(entry)
+        if found is not None:
+            yield found
 
 
 def missing_folder(folder: Path) -> ScanProblem:

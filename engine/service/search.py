@@ -1,10 +1,10 @@
-"""Caption or sound -> ranked hits, by audio alone: never by file name."""
+"""Query -> ranked hits: words and sounds to be like become one vector, which the library ranks by."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,135 +12,146 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ErrorKind, KnownError
-from engine.indexing.decode_pool import DecodePool, Job
-from engine.indexing.embedder import Embedder, decode_options
-from engine.library.store import Store
-from engine.library.types import Hit
+from engine.indexing.embed_files import embed_file
+from engine.library.protocols import Library, Segments
+from engine.library.query import Filter, Likeness, Query, checked
+from engine.library.types import Hit, SoundState
 from engine.models.packs import Pack
+from engine.models.source import EncoderSource
+from engine.paths import absolute
 
 if TYPE_CHECKING:
-    from engine.models.encoder import Encoder
+    from engine.library.protocols import StoredSound
+
+Vector = NDArray[np.float32]
 
 CAPTION_BATCH = 64
-MATCHES_HELD = 200_000  # matches of captions that are ranked together
+MATCHES_HELD = 200_000
+"""Matches of queries that are ranked together."""
 
 
-def by_captions(
-    store: Store, get_encoder: Callable[[], Encoder], captions: Sequence[str], limit: int
-) -> Iterator[tuple[Hit, ...]]:
-    """Rank the library by each caption, one after the other; hits carry the segment that matched best.
+@dataclass(frozen=True)
+class _Example:
+    """A sound to be like: its unit vector (dim,), and the sounds of the library that are the same file."""
 
-    The encoder, which takes seconds to load, is asked for only when the captions can be searched.
+    vector: Vector
+    same: tuple[int, ...]
 
-    Raises:
-        KnownError: At once: ``caption_empty`` when a caption has nothing but white space, ``caption_not_text``.
+
+class Searcher:
+    """Answers queries about one library.
+
+    Args:
+        library: The library.
+        pack: The pack it is open for.
+        encoders: Loads its encoder: asked only for words, and for sounds that the library has no vectors of.
     """
-    for caption in captions:
-        _require_text(caption)
-    return _ranked(store, get_encoder(), captions, limit)
 
+    def __init__(self, library: Library, pack: Pack, encoders: EncoderSource) -> None:
+        self._library = library
+        self._pack = pack
+        self._encoders = encoders
 
-def _ranked(store: Store, encoder: Encoder, captions: Sequence[str], limit: int) -> Iterator[tuple[Hit, ...]]:
-    together = max(1, min(CAPTION_BATCH, MATCHES_HELD // max(limit, 1)))
-    for start in range(0, len(captions), together):
-        vectors = encoder.text_vectors(captions[start : start + together])
-        for ranked in store.search(vectors, limit):
-            yield store.hits(ranked, limit)
+    def needs_encoder(self, query: Query) -> bool:
+        """Whether a query can only be answered with the encoder."""
+        return bool(query.words.strip()) or any(self._indexed(self._stored(like)) is None for like in query.like)
 
+    def find(self, query: Query) -> tuple[Hit, ...]:
+        """The hits of one query; raises as :meth:`find_all`."""
+        return next(self.find_all([query]))
 
-def by_sound(store: Store, pack: Pack, get_encoder: Callable[[], Encoder], sound: Path, limit: int) -> tuple[Hit, ...]:
-    """Rank the library by likeness to a sound file, in the library or not; the file itself is left out, also where
-    the library has it by another path.
+    def find_all(self, queries: Sequence[Query]) -> Iterator[tuple[Hit, ...]]:
+        """The hits of each query, one after the other; each hit says which segment matched best.
 
-    The pack's encoder is asked for only when the file is decoded, and not at all for a sound that is indexed.
+        Sounds that a query names as likenesses are left out of its hits.
 
-    Raises:
-        KnownError: The file is not in the library and cannot be decoded; ``sound_vanished`` when it is not there, which
-            is told otherwise of one that the library knows than of one that it has never seen.
-    """
-    vectors = store.sound_vectors(sound)
-    itself = {sound}
-    if vectors is None:
+        Raises:
+            KnownError: At once, as :func:`engine.library.query.checked`; later, where a sound to be like is not in the
+                library and cannot be decoded: ``sound_vanished`` when it is not there, which is told otherwise of one
+                that the library knows than of one that it has never seen.
+        """
+        return self._answers([checked(query) for query in queries])
+
+    def _answers(self, queries: Sequence[Query]) -> Iterator[tuple[Hit, ...]]:
+        longest = max((query.limit + query.offset for query in queries), default=1)
+        together = max(1, min(CAPTION_BATCH, MATCHES_HELD // longest))
+        for start in range(0, len(queries), together):
+            batch = queries[start : start + together]
+            asked = list(zip(batch, self._vectors(batch), strict=True))
+            for (limit, offset, where, same), group in groupby(asked, lambda pair: _terms(*pair)):
+                vectors = np.stack([example.vector for _, example in group])
+                yield from self._library.vectors.rank(vectors, limit, offset, where, same)
+
+    def _vectors(self, queries: Sequence[Query]) -> list[_Example]:
+        """For each query the unit vector of all that it asks to be like."""
+        worded = [query.words for query in queries if query.words.strip()]
+        words = iter(self._encoders.get().text_vectors(worded) if worded else ())
+        return [self._combined(query, next(words) if query.words.strip() else None) for query in queries]
+
+    def _combined(self, query: Query, words: Vector | None) -> _Example:
+        examples = [self._example(like) for like in query.like]
+        total = np.zeros(self._pack.dim, np.float32) if words is None else words.astype(np.float32)
+        for like, example in zip(query.like, examples, strict=True):
+            total = total + np.float32(like.weight) * example.vector
+        return _Example(_unit(total), tuple(sorted({sound for example in examples for sound in example.same})))
+
+    def _example(self, like: Likeness) -> _Example:
+        sound = self._stored(like)
+        segments = self._indexed(sound)
+        if sound is not None and segments is not None:
+            return _Example(_mean(segments, like), (sound.sound_id,))
+        path = sound.path if sound is not None else absolute(like.path or Path())
         try:
-            content_hash, vectors = embed_file(sound, pack, get_encoder)
+            embedded = embed_file(path, self._pack, self._encoders.get)
         except KnownError as error:
-            if error.kind != ErrorKind.SOUND_VANISHED or store.sound_by_path(sound) is not None:
+            if error.kind is not ErrorKind.SOUND_VANISHED or sound is not None:
                 raise
             hint = "Check the name, or connect its drive."
-            raise KnownError(ErrorKind.SOUND_VANISHED, f"There is no sound file {sound}.", hint) from error
-        itself |= {path for path in store.paths_of(content_hash) if _same_file(path, sound)}
-    query = vectors.mean(axis=0, keepdims=True)
-    query /= max(float(np.linalg.norm(query)), 1e-9)
-    most = limit + len(itself)
-    hits = store.hits(store.search(query, most)[0], most)
-    others = [hit for hit in hits if hit.path not in itself]
-    return tuple(replace(hit, rank=rank) for rank, hit in enumerate(others[:limit], start=1))
+            raise KnownError(error.kind, f"There is no sound file {path}.", hint) from error
+        links = [other for other in self._library.catalogue.paths_of(embedded.fingerprint.audio) if _same(other, path)]
+        known = [self._library.catalogue.sound_at(link) for link in links]
+        same = tuple(stored.sound_id for stored in known if stored is not None)
+        return _Example(_mean(embedded.segments, like), same)
+
+    def _stored(self, like: Likeness) -> StoredSound | None:
+        """The sound of the library that is meant; None for a file that is not in it."""
+        catalogue = self._library.catalogue
+        if like.sound_id is None:
+            return catalogue.sound_at(absolute(like.path or Path()))
+        sound = catalogue.sound(like.sound_id)
+        if sound is None:
+            raise KnownError(
+                ErrorKind.QUERY_INVALID, f"The library has no sound {like.sound_id}.", "Name the sound by its path."
+            )
+        return sound
+
+    def _indexed(self, sound: StoredSound | None) -> Segments | None:
+        if sound is None or sound.state is not SoundState.INDEXED:
+            return None
+        return self._library.vectors.segments(sound.sound_id)
 
 
-def embed_file(sound: Path, pack: Pack, get_encoder: Callable[[], Encoder]) -> tuple[bytes, NDArray[np.float32]]:
-    """Content hash and vectors (segments, dim) of a sound file, decoded in a process of its own.
-
-    Raises:
-        KnownError: Why it cannot be decoded.
-    """
-    [(_, found)] = embed_files([sound], pack, get_encoder, workers=1)
-    if isinstance(found, KnownError):
-        raise found
-    return found
+def _terms(query: Query, example: _Example) -> tuple[int, int, Filter | None, tuple[int, ...]]:
+    """What queries that are ranked together must agree on."""
+    return query.limit, query.offset, query.where, example.same
 
 
-def embed_files(
-    sounds: Sequence[Path], pack: Pack, get_encoder: Callable[[], Encoder], workers: int | None = None
-) -> Iterator[tuple[int, tuple[bytes, NDArray[np.float32]] | KnownError]]:
-    """As the files are done, in any order: each one's number with its content hash and vectors (segments, dim), or why
-    it has none.
-
-    Decodes in processes of their own, as many as ``DecodePool`` takes by default.
-    """
-    pool = DecodePool(decode_options(pack), workers)
-    embedder = Embedder(pack, get_encoder)
-    waiting = deque(enumerate(sounds))
-    try:
-        while waiting or pool.in_flight:
-            for _ in range(min(pool.capacity, len(waiting))):
-                number, sound = waiting.popleft()
-                embedder.open(number)
-                pool.submit(Job(number, sound))
-            for number, part in pool.poll(0.05):
-                if isinstance(part, KnownError):
-                    embedder.drop(number)
-                    yield number, part
-                else:
-                    assert not isinstance(part, bytes)
-                    embedder.add(number, part)
-            while embedder.ready_s:
-                embedder.embed()
-            for number, assembly in embedder.collect():
-                assert assembly.info is not None
-                yield number, (assembly.info.content_hash, np.stack(assembly.vectors))
-    finally:
-        pool.close()
+def _mean(segments: Segments, like: Likeness) -> Vector:
+    """Unit vector of the segments that overlap the region that is meant; of all where none does."""
+    first = -np.inf if like.start_s is None else like.start_s
+    last = np.inf if like.end_s is None else like.end_s
+    inside = (np.asarray(segments.starts_s) < last) & (np.asarray(segments.ends_s) > first)
+    return _unit(segments.vectors[inside if inside.any() else slice(None)].mean(axis=0))
 
 
-def _same_file(path: Path, other: Path) -> bool:
+def _unit(vector: Vector) -> Vector:
+    normalised: Vector = (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)
+    return normalised
+
+
+def _same(path: Path, other: Path) -> bool:
     """Whether two paths lead to one file, as by a link; False where that cannot be seen."""
     try:
         return path.samefile(other)
     except OSError:
         return False
-
-
-def _require_text(caption: str) -> None:
-    if not caption.strip():
-        raise KnownError(
-            ErrorKind.CAPTION_EMPTY, "The caption is empty.", "Describe a sound, for example “glass breaking”."
-        )
-    try:
-        caption.encode()
-    except UnicodeEncodeError as error:  # bytes of another encoding, or half of a pasted character
-        readable = caption[:100].encode(errors="backslashreplace").decode()
-        raise KnownError(
-            ErrorKind.CAPTION_NOT_TEXT,
-            f"The caption “{readable}” is not valid text.",
-            "Type it again, or save it as UTF-8.",
-        ) from error

@@ -1,58 +1,38 @@
-"""An open library with its encoder: what the engine thread and the command line both drive. One thread only."""
+"""An open library with its encoder: the use-cases that engine thread and command line share. One thread only."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from engine.errors import ErrorKind, KnownError
 from engine.indexing.indexer import Indexer
-from engine.library.sqlite.store import SqliteStore
-from engine.library.types import Hit, SoundState
-from engine.media.drives import Drives
+from engine.library.protocols import FolderGoneError, Library
+from engine.library.query import Query
+from engine.library.types import Folder, Hit, SoundState
 from engine.media.scan import ScanProblem, scan_folder
 from engine.models.packs import Pack
+from engine.models.source import EncoderSource
 from engine.paths import absolute
-from engine.service import search
-
-if TYPE_CHECKING:
-    from engine.models.encoder import Encoder
-
-log = logging.getLogger(__name__)
+from engine.service.search import Searcher
 
 
 class Session:
-    """A library opened for a pack. The encoder loads at its first use.
+    """What can be done with a library.
 
     Args:
-        library: The library file; made when it does not exist.
+        library: The library, open for the pack.
         pack: The model pack.
-        workers: Number of decode processes; None as in ``DecodePool``.
-        read_only: Do not write, also not to make the file.
-
-    Raises:
-        KnownError: The library cannot be opened (locked, corrupt, newer, ...).
+        encoders: Loads its encoder, when it is first needed.
+        indexer: Indexes the library's folders.
     """
 
-    def __init__(self, library: Path, pack: Pack, workers: int | None = None, read_only: bool = False) -> None:
+    def __init__(self, library: Library, pack: Pack, encoders: EncoderSource, indexer: Indexer) -> None:
+        self.library = library
         self.pack = pack
-        drives = Drives()
-        self.store = SqliteStore.open(
-            absolute(library), pack.pack_id, pack.pack_hash, pack.dim, read_only=read_only, drives=drives
-        )
-        self._encoder: Encoder | None = None
-        self.indexer = Indexer(self.store, pack, self.encoder, workers, drives)
-
-    def encoder(self) -> Encoder:
-        """The encoder, loaded at the first call (this imports torch and takes seconds)."""
-        if self._encoder is None:
-            from engine.models.encoder import Encoder
-
-            self._encoder = Encoder.load(self.pack)
-            log.info("encoder %s ready on %s", self.pack.pack_id, self._encoder.device)
-        return self._encoder
+        self.encoders = encoders
+        self.indexer = indexer
+        self._searcher = Searcher(library, pack, encoders)
 
     def add_folder(self, path: Path) -> int:
         """Add a folder, or find the one that it is or lies in; returns its id.
@@ -61,10 +41,60 @@ class Session:
             KnownError: As :func:`readable_folder`, or that the library cannot be written.
         """
         folder = readable_folder(path)
-        for known in self.store.folders():
+        for known in self.library.catalogue.folders():
             if folder.is_relative_to(known.path):
                 return known.folder_id
-        return self.store.add_folder(folder)
+        return self.library.catalogue.add_folder(folder)
+
+    def remove_folder(self, folder_id: int) -> None:
+        """Take a folder and its sounds out of sight; a run that is scanning the others goes on."""
+        running = self.indexer.running
+        unscanned = self.indexer.cancel()
+        self.library.catalogue.remove_folder(folder_id)
+        if running:
+            self.indexer.begin([other for other in unscanned if other != folder_id])
+
+    def relink_folder(self, folder_id: int, path: Path) -> None:
+        """Say that a folder now lies elsewhere, and look there for changes.
+
+        Raises:
+            KnownError: As :func:`readable_folder`, or ``folder_already_covered``.
+        """
+        try:
+            self.library.catalogue.relink_folder(folder_id, readable_folder(path))
+        except FolderGoneError as error:
+            raise KnownError(
+                ErrorKind.FOLDER_UNKNOWN, "This folder is not part of the library any more.", "Add it again."
+            ) from error
+        self.indexer.begin([folder_id])
+
+    def folder(self, path: Path) -> Folder:
+        """The folder of the library at a path.
+
+        Raises:
+            KnownError: ``folder_unknown``.
+        """
+        wanted = absolute(path)
+        for folder in self.library.catalogue.folders():
+            if folder.path == wanted:
+                return folder
+        raise KnownError(
+            ErrorKind.FOLDER_UNKNOWN,
+            f"{wanted} is not a folder of the library.",
+            "“foundsound status” lists them; a folder inside one of them goes only with it.",
+        )
+
+    def rescan(self, places: Sequence[Path] = ()) -> None:
+        """Begin to look for changes: in every folder, or only at these places in them."""
+        if places:
+            self.indexer.begin([], [absolute(place) for place in places])
+        else:
+            self.indexer.begin([folder.folder_id for folder in self.library.catalogue.folders()])
+
+    def retry_failed(self) -> None:
+        """Begin to try every failed sound again."""
+        self.library.catalogue.retry_failed()
+        self.indexer.begin([])
 
     def require_this_pack(self) -> None:
         """Refuse a library that is open for reading and that another pack has indexed, which this one cannot search.
@@ -72,7 +102,9 @@ class Session:
         Raises:
             KnownError: ``indexed_with_other_pack``.
         """
-        status = self.store.status()
+        if not self.library.catalogue.read_only:  # else its sounds became pending when it was opened
+            return
+        status = self.library.catalogue.status()
         if status.counts[SoundState.INDEXED] and not status.segments:
             raise KnownError(
                 ErrorKind.INDEXED_WITH_OTHER_PACK,
@@ -80,23 +112,22 @@ class Session:
                 "Run “foundsound index” with the same options to index them with this one.",
             )
 
-    def search(self, captions: Sequence[str], limit: int) -> Iterator[tuple[Hit, ...]]:
-        """Rank the library by each caption, one after the other.
+    def needs_encoder(self, query: Query) -> bool:
+        """Whether a query can only be answered with the encoder."""
+        return self._searcher.needs_encoder(query)
+
+    def find(self, query: Query) -> tuple[Hit, ...]:
+        """The hits of a query; raises as :meth:`find_all`."""
+        return next(self.find_all([query]))
+
+    def find_all(self, queries: Sequence[Query]) -> Iterator[tuple[Hit, ...]]:
+        """The hits of each query, one after the other.
 
         Raises:
-            KnownError: At once: ``indexed_with_other_pack``, or as :func:`engine.service.search.by_captions`.
+            KnownError: At once: ``indexed_with_other_pack``, or as :meth:`engine.service.search.Searcher.find_all`.
         """
         self.require_this_pack()
-        return search.by_captions(self.store, self.encoder, captions, limit)
-
-    def similar(self, sound: Path, limit: int) -> tuple[Hit, ...]:
-        """Rank the library by likeness to a sound.
-
-        Raises:
-            KnownError: ``indexed_with_other_pack``, or as :func:`engine.service.search.by_sound`.
-        """
-        self.require_this_pack()
-        return search.by_sound(self.store, self.pack, self.encoder, absolute(sound), limit)
+        return self._searcher.find_all(queries)
 
     @property
     def problems(self) -> tuple[ScanProblem, ...]:
@@ -106,7 +137,7 @@ class Session:
     def close(self) -> None:
         """End indexing and close the library."""
         self.indexer.cancel()
-        self.store.close()
+        self.library.close()
 
 
 def readable_folder(path: Path) -> Path:

@@ -22,7 +22,7 @@ from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
 from engine import paths
 from engine.library.types import Hit
-from engine.service.messages import Event, FindSimilar, Request, Search, SearchDone
+from engine.service.messages import Event, Find, Found, Reply
 from tests.desktop.playback.audio_device import NULL, TapedDevice, use_alsa
 from tests.desktop.playback.playing import MakePlayer
 from tests.fakes import READY, Answer, FakeEngine, FakePlayer, make_folder, make_hits, opened
@@ -36,11 +36,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def answer_with(hits: Sequence[Hit]) -> dict[type, Answer]:
     """Answers every search with these hits."""
 
-    def answer(request: Request) -> Sequence[Event]:
-        assert isinstance(request, Search | FindSimilar)
-        return [SearchDone(request.request_id, tuple(hits), 100, 0.012)]
-
-    return {Search: answer, FindSimilar: answer}
+    return {Find: lambda _: Found(tuple(hits), 100, 0.012)}
 
 
 def end(app: App) -> None:
@@ -90,11 +86,10 @@ class Desk:
         """Whether a sound plays."""
         return self.app.audition.playing
 
-    def emit(self, event: Event) -> None:
-        """Let the engine emit an event, and wait until it arrived on the UI thread."""
-        with self.qtbot.waitSignal(self.app.bridge._arrived):
-            self.engine.emit(event)
-        QApplication.processEvents()
+    def emit(self, message: Reply | Event) -> None:
+        """Let the engine say something, and wait until it arrived on the UI thread."""
+        with self.qtbot.waitSignal(self.app.bridge.delivered):
+            self.engine.emit(message)
 
 
 Start = Callable[..., Desk]
@@ -125,13 +120,13 @@ def bridged(qtbot: QtBot) -> Iterator[tuple[EngineBridge, FakeEngine]]:
     """A bridge with a started fake engine that says nothing by itself."""
     engines: list[FakeEngine] = []
 
-    def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
-        engines.append(FakeEngine(on_event))
+    def make_engine() -> FakeEngine:
+        engines.append(FakeEngine())
         return engines[0]
 
     bridge = EngineBridge(make_engine)
     bridge.start()
-    qtbot.waitUntil(lambda: bool(engines) and bridge._engine is engines[0])
+    qtbot.waitUntil(lambda: bridge.running)
     yield bridge, engines[0]
     bridge.close()
 
@@ -151,15 +146,15 @@ def start(qapp: QApplication, qtbot: QtBot, settings: Settings, tmp_path: Path) 
         player = player or FakePlayer()
         bugs = BugReporter()
 
-        def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
+        def make_engine() -> FakeEngine:
             scripted = answers if answers is not None else answer_with(make_hits(100))
-            engines.append(engine_type(on_event, opening, scripted))
+            engines.append(engine_type(opening, scripted))
             return engines[-1]
 
         app = App(qapp, make_engine, settings, player.as_player(), bugs, paths.resources(), tmp_path)
         apps.append(app)
         app.show()
-        qtbot.waitUntil(lambda: bool(engines) and app.bridge._engine is engines[0])
+        qtbot.waitUntil(lambda: app.bridge.running)
         QApplication.processEvents()
         return Desk(app, engines, player, bugs, qtbot)
 

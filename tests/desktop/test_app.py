@@ -16,7 +16,7 @@ from desktop.search.pages import PageAction
 from desktop.settings import Settings
 from desktop.widgets.theme import Appearance
 from engine.errors import ErrorKind, KnownError
-from engine.service.messages import EngineStopped, ProblemOccurred, Search
+from engine.service.messages import EngineStopped, Find, ProblemOccurred
 from tests.desktop.conftest import Desk, Start
 from tests.fakes import FakeEngine, FakePlayer
 
@@ -80,7 +80,7 @@ def test_an_engine_that_stopped_can_be_started_again(start: Start) -> None:
     first, second = desk.engines
     assert first.closed
     assert not first.thread.is_alive()
-    desk.qtbot.waitUntil(lambda: len(second.sent(Search)) == 1)
+    desk.qtbot.waitUntil(lambda: len(second.sent(Find)) == 1)
 
 
 def test_no_sound_output_is_a_visible_state(start: Start) -> None:

@@ -52,15 +52,15 @@ def test_the_progress_buttons_reach_the_engine(desk: Desk) -> None:
     assert [type(request).__name__ for request in desk.engine.requests] == ["Pause", "Resume", "Cancel"]
 
 
-def test_failures_are_listed_and_follow_retries(desk: Desk) -> None:
+def test_failures_are_listed_and_follow_retries(start: Start) -> None:
+    desk = start(answers={ListFailures: lambda _: FailuresListed(())})
     desk.emit(FoldersChanged((make_folder(failed=1),)))
     desk.app.panel.failures.click()
     assert desk.engine.sent(ListFailures) == [ListFailures()]
     desk.app.failures.retry_requested.emit()
     desk.emit(IndexFinished(IndexSummary(indexed=1)))
-    assert len(desk.engine.sent(ListFailures)) == 2
-    desk.emit(FailuresListed(()))
-    assert desk.app.failures._head.text() == "All sounds could be read"
+    desk.qtbot.waitUntil(lambda: len(desk.engine.sent(ListFailures)) == 2)
+    desk.qtbot.waitUntil(lambda: desk.app.failures._head.text() == "All sounds could be read")
     desk.app.failures.close()
     desk.emit(IndexFinished(IndexSummary(indexed=1)))
     assert len(desk.engine.sent(ListFailures)) == 2

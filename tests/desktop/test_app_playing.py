@@ -92,7 +92,7 @@ def test_the_file_manager_shows_the_selected_sound(desk: Desk, monkeypatch: pyte
 
 
 def test_what_plays_is_marked_in_the_table(desk: Desk) -> None:
-    from desktop.search.results_model import PLAYED_ROLE
+    from desktop.search.roles import PLAYED_ROLE
 
     desk.search("door")
     desk.app.view.enter()

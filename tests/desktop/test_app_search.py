@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -10,7 +9,7 @@ from PySide6.QtTest import QTest
 
 from engine.errors import ErrorKind, KnownError
 from engine.library.types import IndexPhase, IndexProgress
-from engine.service.messages import Event, FindSimilar, Indexed, Request, Search, SearchDone, SearchFailed
+from engine.service.messages import Find, Found, Indexed, Outcome, Refused, Reply, Request
 from tests.desktop.conftest import Desk, Start, answer_with
 from tests.fakes import READY, make_folder, make_hit, make_hits, opened
 
@@ -22,7 +21,7 @@ def test_a_search_from_the_keyboard_alone(desk: Desk) -> None:
     QTest.keyClicks(app.search_bar.edit, "door creaks")
     with desk.qtbot.waitSignal(app.session.answered):
         desk.press(Key.Key_Return)
-    assert [r.caption for r in desk.engine.sent(Search) if isinstance(r, Search)] == ["door creaks"]
+    assert [find.query.words for find in desk.engine.sent(Find)] == ["door creaks"]
     assert app.view.isVisible()
     assert app.model.rowCount() == 100
     assert app.results._what.text() == "100 sounds for “door creaks”"
@@ -38,10 +37,9 @@ def test_a_search_from_the_keyboard_alone(desk: Desk) -> None:
 def test_typing_searches_by_itself(desk: Desk) -> None:
     with desk.qtbot.waitSignal(desk.app.session.answered):
         QTest.keyClicks(desk.app.search_bar.edit, "rain")
-    last = desk.engine.sent(Search)[-1]
-    assert isinstance(last, Search)
-    assert last.caption == "rain"
-    assert len(desk.engine.sent(Search)) < 4
+    asked = desk.engine.sent(Find)
+    assert asked[-1].query.words == "rain"
+    assert len(asked) < 4
 
 
 def test_escape_stops_and_then_returns_to_the_search_box(desk: Desk) -> None:
@@ -77,8 +75,7 @@ def test_similar_sounds_and_back(desk: Desk) -> None:
     with desk.qtbot.waitSignal(desk.app.session.answered):
         desk.app.actions.similar.trigger()
     path = make_hits(100)[3].path
-    similar = desk.engine.sent(FindSimilar)
-    assert [request.sound for request in similar if isinstance(request, FindSimilar)] == [path]
+    assert [like.path for find in desk.engine.sent(Find) for like in find.query.like] == [path]
     assert desk.app.results._what.text() == f"100 sounds like {path.name}"
     with desk.qtbot.waitSignal(desk.app.session.answered):
         desk.app.search_bar.clear()
@@ -88,11 +85,7 @@ def test_similar_sounds_and_back(desk: Desk) -> None:
 def test_searching_goes_on_quietly_while_indexing(start: Start) -> None:
     found = list(make_hits(3))
 
-    def answer(request: Request) -> Sequence[Event]:
-        assert isinstance(request, Search)
-        return [SearchDone(request.request_id, tuple(found), len(found), 0.01)]
-
-    desk = start(answers={Search: answer})
+    desk = start(answers={Find: lambda _: Found(tuple(found), len(found), 0.01)})
     desk.app.session._refresh.setInterval(5)
     desk.search("door")
     desk.app.view.selectRow(1)
@@ -129,7 +122,7 @@ def test_a_search_made_while_the_model_loads_is_answered_then(start: Start) -> N
     desk.app.search_bar.search_caption("rain")
     assert desk.title == "Loading the model"
     desk.emit(READY)
-    desk.emit(SearchDone(1, make_hits(2), 100, 0.01))
+    desk.emit(Reply(1, Found(make_hits(2), 100, 0.01)))
     assert desk.app.view.isVisible()
 
 
@@ -142,15 +135,12 @@ def test_nothing_found(start: Start) -> None:
 def test_a_search_that_fails_can_be_tried_again(start: Start) -> None:
     failing = True
 
-    def answer(request: Request) -> Sequence[Event]:
-        assert isinstance(request, FindSimilar)
+    def answer(_: Request) -> Outcome:
         if failing:
-            return [
-                SearchFailed(request.request_id, KnownError(ErrorKind.SOUND_VANISHED, "a.wav is gone.", "Look again."))
-            ]
-        return [SearchDone(request.request_id, make_hits(2), 100, 0.01)]
+            return Refused(KnownError(ErrorKind.SOUND_VANISHED, "a.wav is gone.", "Look again."))
+        return Found(make_hits(2), 100, 0.01)
 
-    desk = start(answers={FindSimilar: answer})
+    desk = start(answers={Find: answer})
     with desk.qtbot.waitSignal(desk.app.session.failed):
         desk.app.drops.sound_dropped.emit(Path("/a.wav"))
     assert desk.title == "File not found"

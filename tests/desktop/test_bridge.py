@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 
 import pytest
 from PySide6.QtCore import QThread
@@ -13,23 +12,24 @@ from pytestqt.qtbot import QtBot
 
 from desktop.bridge import EngineBridge
 from engine.errors import ErrorKind, KnownError
+from engine.library.query import Query
 from engine.library.types import IndexPhase, IndexProgress, IndexSummary
 from engine.service.messages import (
+    Done,
     EncoderReady,
     EngineStopped,
     Event,
-    FailuresListed,
+    Find,
     FoldersChanged,
     Indexed,
     IndexFinished,
     LibraryOpened,
     Pause,
     ProblemOccurred,
+    Refused,
+    Reply,
     Request,
     Resume,
-    Search,
-    SearchDone,
-    SearchFailed,
 )
 from tests.fakes import READY, FakeEngine, opened
 
@@ -40,9 +40,6 @@ EVENTS: dict[str, Event] = {
     "folders_changed": FoldersChanged(()),
     "indexed": Indexed(IndexProgress(IndexPhase.IDLE)),
     "index_finished": IndexFinished(IndexSummary()),
-    "search_done": SearchDone(1, (), 0, 0.0),
-    "search_failed": SearchFailed(1, ERROR),
-    "failures_listed": FailuresListed(()),
     "problem_occurred": ProblemOccurred(ERROR),
     "engine_stopped": EngineStopped(None),
 }
@@ -65,21 +62,42 @@ def test_an_event_arrives_on_the_ui_thread(
     assert threads == [qapp.thread()]
 
 
+def test_a_reply_goes_to_who_asked_and_only_once(
+    bridged: tuple[EngineBridge, FakeEngine], qtbot: QtBot, qapp: QApplication
+) -> None:
+    bridge, engine = bridged
+    heard: list[tuple[Reply, QThread]] = []
+    first = bridge.send(Pause(), lambda reply: heard.append((reply, QThread.currentThread())))
+    second = bridge.send(Resume(), lambda reply: heard.append((reply, QThread.currentThread())))
+    for number in (second, first, first, 99):
+        with qtbot.waitSignal(bridge.delivered):
+            engine.emit(Reply(number, Done()))
+    assert heard == [(Reply(second, Done()), qapp.thread()), (Reply(first, Done()), qapp.thread())]
+
+
+def test_a_refusal_that_nobody_listens_for_is_a_signal(bridged: tuple[EngineBridge, FakeEngine], qtbot: QtBot) -> None:
+    bridge, engine = bridged
+    number = bridge.send(Pause())
+    with qtbot.waitSignal(bridge.refused) as refused:
+        engine.emit(Reply(number, Refused(ERROR)))
+    assert refused.args == [ERROR]
+
+
 def test_requests_made_before_the_engine_runs_arrive_in_order(qtbot: QtBot) -> None:
     engines: list[FakeEngine] = []
     may_build = threading.Event()
 
-    def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
+    def make_engine() -> FakeEngine:
         may_build.wait()
-        engines.append(FakeEngine(on_event))
+        engines.append(FakeEngine())
         return engines[0]
 
     bridge = EngineBridge(make_engine)
-    requests: list[Request] = [Search(1, "rain"), Pause(), Resume()]
-    bridge.send(requests[0])
+    requests: list[Request] = [Find(Query("rain")), Pause(), Resume()]
+    numbers = [bridge.send(requests[0])]
     bridge.start()
-    bridge.send(requests[1])
-    bridge.send(requests[2])
+    numbers += [bridge.send(requests[1]), bridge.send(requests[2])]
+    assert len(set(numbers)) == 3
     may_build.set()
     qtbot.waitUntil(lambda: bool(engines) and len(engines[0].requests) == 3)
     assert engines[0].requests == requests
@@ -89,9 +107,9 @@ def test_requests_made_before_the_engine_runs_arrive_in_order(qtbot: QtBot) -> N
 def test_the_engine_is_made_off_the_ui_thread(qtbot: QtBot) -> None:
     makers: list[threading.Thread] = []
 
-    def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
+    def make_engine() -> FakeEngine:
         makers.append(threading.current_thread())
-        return FakeEngine(on_event, [READY])
+        return FakeEngine([READY])
 
     bridge = EngineBridge(make_engine)
     with qtbot.waitSignal(bridge.encoder_ready):
@@ -105,7 +123,7 @@ def test_an_engine_that_cannot_be_made_is_an_engine_that_stopped(
 ) -> None:
     error = ImportError("no such module")
 
-    def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
+    def make_engine() -> FakeEngine:
         raise error
 
     bridge = EngineBridge(make_engine)
@@ -131,9 +149,9 @@ def test_closing_while_the_engine_is_being_made_closes_it_too(qtbot: QtBot) -> N
     engines: list[FakeEngine] = []
     building = threading.Event()
 
-    def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
+    def make_engine() -> FakeEngine:
         building.set()
-        engines.append(FakeEngine(on_event))
+        engines.append(FakeEngine())
         return engines[0]
 
     bridge = EngineBridge(make_engine)
@@ -147,8 +165,8 @@ def test_closing_while_the_engine_is_being_made_closes_it_too(qtbot: QtBot) -> N
 def test_starting_anew_leaves_the_earlier_engine_unheard(qtbot: QtBot) -> None:
     engines: list[FakeEngine] = []
 
-    def make_engine(on_event: Callable[[Event], None]) -> FakeEngine:
-        engines.append(FakeEngine(on_event, [opened()]))
+    def make_engine() -> FakeEngine:
+        engines.append(FakeEngine([opened()]))
         return engines[-1]
 
     bridge = EngineBridge(make_engine)
@@ -156,7 +174,7 @@ def test_starting_anew_leaves_the_earlier_engine_unheard(qtbot: QtBot) -> None:
         bridge.start()
     ready: list[EncoderReady] = []
     bridge.encoder_ready.connect(ready.append)
-    stale = engines[0]._on_event
+    stale = engines[0].on_message
     openings: list[LibraryOpened] = []
     bridge.library_opened.connect(openings.append)
     with qtbot.waitSignal(bridge.library_opened):

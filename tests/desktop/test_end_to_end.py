@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,8 @@ from desktop.bugs import BugReporter
 from desktop.playback.player import Player, PlayerState
 from desktop.settings import Settings
 from engine import paths
-from engine.media.audio_file import SUPPORTED_SUFFIXES
+from engine.media.formats import SUPPORTED_SUFFIXES
 from engine.service.engine import Engine
-from engine.service.messages import Event
 from tests.desktop.conftest import end
 from tests.desktop.playback.audio_device import NULL, use_alsa
 
@@ -45,8 +44,8 @@ def app(
     """The app as it is shipped, on a library of its own."""
     use_alsa(monkeypatch, tmp_path, NULL)
 
-    def make_engine(on_event: Callable[[Event], None]) -> Engine:
-        return Engine(tmp_path / "library.foundsound", paths.DEFAULT_PACK, on_event)
+    def make_engine() -> Engine:
+        return Engine(tmp_path / "library.foundsound", paths.DEFAULT_PACK)
 
     app = App(qapp, make_engine, settings, Player(), BugReporter(), paths.resources(), tmp_path)
     app.show()

@@ -22,6 +22,7 @@ from engine.library.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, mig
 _CACHE_BYTES = 64 << 20  # holds what lies above the rows of a million sounds
 _LOG_BYTES = 4 << 20  # size at which the write-ahead file is brought in, and to which it is cut down
 _PAGE_BYTES = 8192  # reads a million vectors in two thirds of the time that SQLite's default takes
+_NETWORK_PATIENCE = 6
 _CANNOT_WRITE = {ErrorKind.LIBRARY_READ_ONLY, ErrorKind.LIBRARY_UNWRITABLE, ErrorKind.DISK_FULL}
 
 
@@ -36,10 +37,12 @@ class LibraryFile:
         db: The connection, in autocommit mode outside of ``writing()``.
         path: The library file.
         read_only: Whether ``writing()`` refuses.
+        commits: How many transactions ``writing()`` has committed.
     """
 
     def __init__(self, path: Path, mode: str, busy_timeout_s: float, refusal: KnownError | None = None) -> None:
         self.path = path
+        self.commits = 0
         self._refusal = refusal
         with self.reading():
             connection = sqlite3.connect(_uri(path, mode), busy_timeout_s, isolation_level=None, uri=True)
@@ -47,13 +50,15 @@ class LibraryFile:
         self._identity = path.stat()
 
     @classmethod
-    def open(cls, path: Path, read_only: bool = False, busy_timeout_s: float = 5.0) -> Self:
+    def open(cls, path: Path, read_only: bool = False, busy_timeout_s: float = 5.0, on_network: bool = False) -> Self:
         """Open a library, making it where it does not exist; for reading only where it cannot be written.
 
         Args:
             path: The library file.
             read_only: Never write to it.
             busy_timeout_s: How long to wait for another process that is writing.
+            on_network: The file lies on a network share, where processes on two computers cannot share the memory that
+                a write-ahead log needs: use a rollback journal, and wait longer.
 
         Raises:
             KnownError: ``library_is_folder``, ``library_not_a_file`` (a device or the like), ``library_missing`` (asked
@@ -72,10 +77,12 @@ class LibraryFile:
             raise KnownError(
                 ErrorKind.LIBRARY_NOT_A_FILE, f"{path} is a device or a pipe, not a library file.", "Name another file."
             )
+        if on_network:
+            busy_timeout_s *= _NETWORK_PATIENCE
         if read_only:
             return cls._open_to_read(path, busy_timeout_s, errors.read_only(path))
         try:
-            return cls._open_to_write(path, busy_timeout_s)
+            return cls._open_to_write(path, busy_timeout_s, on_network)
         except KnownError as error:
             protected = error.kind == ErrorKind.LIBRARY_IO_ERROR and not _may_be_written(
                 path
@@ -90,13 +97,13 @@ class LibraryFile:
                 raise error from None
 
     @classmethod
-    def _open_to_write(cls, path: Path, busy_timeout_s: float) -> Self:
+    def _open_to_write(cls, path: Path, busy_timeout_s: float, on_network: bool) -> Self:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise (errors.disk_full(path) if error.errno == errno.ENOSPC else errors.unwritable(path, error)) from error
         left_over = _has_content(_beside(path, "-wal"))
-        return cls._opened(cls(path, "rwc", busy_timeout_s), lambda file: file._prepare(left_over))
+        return cls._opened(cls(path, "rwc", busy_timeout_s), lambda file: file._prepare(left_over, on_network))
 
     @classmethod
     def _open_to_read(cls, path: Path, busy_timeout_s: float, refusal: KnownError) -> Self:
@@ -165,16 +172,15 @@ class LibraryFile:
                 "Make it and its folder writable, or open a copy of it.",
             )
 
-    def _prepare(self, left_over: bool) -> None:
+    def _prepare(self, left_over: bool, on_network: bool) -> None:
         """Make an accepted file ready for writing."""
-        self.db.execute("PRAGMA foreign_keys = ON")
         self.db.execute("PRAGMA temp_store = MEMORY")
         if left_over and self._is_alone():
             self.check()
         if not self._pragma("schema_version"):
             self.db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
-        self._begin_write_ahead()
-        self.db.execute("PRAGMA synchronous = NORMAL")
+        self._set_journal("DELETE" if on_network else "WAL")
+        self.db.execute(f"PRAGMA synchronous = {'FULL' if on_network else 'NORMAL'}")
         self.db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_BYTES // _PAGE_BYTES}")
         self.db.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
         if self._pragma("user_version") < SCHEMA_VERSION:
@@ -183,13 +189,14 @@ class LibraryFile:
                     migrate(self.db)
         else:
             self._require_writable()
+        self.db.execute("PRAGMA foreign_keys = ON")  # after a migration, which makes tables anew
 
-    def _begin_write_ahead(self) -> None:
+    def _set_journal(self, mode: str) -> None:
         """Of several processes that make a library at once, SQLite turns all but one away here without waiting."""
         give_up = time.monotonic() + self._pragma("busy_timeout") / 1000
         while True:
             try:
-                self.db.execute("PRAGMA journal_mode = WAL")
+                self.db.execute(f"PRAGMA journal_mode = {mode}")
                 return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
@@ -269,6 +276,7 @@ class LibraryFile:
             try:
                 yield
                 self.db.commit()
+                self.commits += 1
             except BaseException:
                 self.db.rollback()
                 raise

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
 from engine.errors import ErrorKind
-from engine.library.store import FolderGoneError, Scan, ScanCounts
+from engine.library.protocols import FolderGoneError, ScanCounts
+from engine.library.sqlite.places import under
 from engine.library.types import SoundState
 
 if TYPE_CHECKING:
@@ -40,20 +39,21 @@ def prepare(db: Database) -> None:
     db.execute(_MET)
 
 
-def begin(db: Database, folder_id: int) -> None:
-    """Forget what an earlier scan met, inside the caller's transaction."""
+def begin(db: Database, folder_id: int) -> int:
+    """Forget what an earlier scan met, inside the caller's transaction; the newest sound there is."""
     db.execute("DELETE FROM met WHERE folder_id = ?", [folder_id])
+    return int(db.execute("SELECT coalesce(max(id), 0) FROM sound").fetchone()[0])
 
 
 def record(
-    db: Database, scan: Scan, files: Sequence[FoundFile], has_vectors: Callable[[int], bool]
+    db: Database, folder_id: int, files: Mapping[str, FoundFile], has_vectors: Callable[[int], bool]
 ) -> tuple[ScanCounts, set[int | None]]:
     """Record one slice of the files found, inside the caller's transaction.
 
     Args:
         db: The library.
-        scan: The scan, begun before.
-        files: The files of this slice.
+        folder_id: The folder that is scanned.
+        files: The files of this slice, by their paths in the folder.
         has_vectors: Whether a content can be found with the present pack.
 
     Returns:
@@ -62,37 +62,36 @@ def record(
     Raises:
         FolderGoneError: The folder was removed meanwhile, or became part of another.
     """
-    found = {str(file.path): file for file in files}
-    paths = json.dumps(list(found), ensure_ascii=False)
+    paths = json.dumps(list(files), ensure_ascii=False)
     new: list[tuple[object, ...]] = []
     changed: list[tuple[object, ...]] = []
     returned: list[tuple[object, ...]] = []
     unchanged = 0
     touched: set[int | None] = set()
-    if not db.execute("SELECT 1 FROM folder WHERE id = ?", [scan.folder_id]).fetchone():
-        raise FolderGoneError(scan.folder_id)
+    if not db.execute("SELECT 1 FROM folder WHERE id = ? AND NOT removed", [folder_id]).fetchone():
+        raise FolderGoneError(folder_id)
     known = {
         row[0]: row[1:]
         for row in db.execute(
             """SELECT path, id, size, mtime_ns, state, content_id, stale, error_kind FROM sound
-               WHERE path IN (SELECT value FROM json_each(?))""",
-            [paths],
+               WHERE folder_id = ? AND path IN (SELECT value FROM json_each(?))""",
+            [folder_id, paths],
         )
     }
-    for path, file in found.items():
+    for path, file in files.items():
         if path not in known:
-            new.append((scan.folder_id, path, file.size, file.mtime_ns))
+            new.append((folder_id, path, file.size, file.mtime_ns))
             continue
         sound_id, size, mtime_ns, state, content_id, stale, error_kind = known[path]
         if (size, mtime_ns) != (file.size, file.mtime_ns):
-            changed.append((scan.folder_id, file.size, file.mtime_ns, 1, sound_id))
+            changed.append((file.size, file.mtime_ns, 1, sound_id))
             touched.add(content_id)
         elif error_kind in PASSING_FAILURES:
-            changed.append((scan.folder_id, size, mtime_ns, stale, sound_id))
+            changed.append((size, mtime_ns, stale, sound_id))
         elif state == SoundState.MISSING:
             is_indexed = content_id is not None and not stale and has_vectors(content_id)
             state = SoundState.INDEXED if is_indexed else SoundState.PENDING
-            returned.append((scan.folder_id, state, sound_id))
+            returned.append((state, sound_id))
             touched.add(content_id)
         elif state == SoundState.INDEXED:
             unchanged += 1
@@ -100,35 +99,58 @@ def record(
         "INSERT INTO sound (folder_id, path, size, mtime_ns, state) VALUES (?, ?, ?, ?, 'pending')", new
     )
     db.conn.executemany(
-        """UPDATE sound SET folder_id = ?, size = ?, mtime_ns = ?, stale = ?, state = 'pending',
+        """UPDATE sound SET size = ?, mtime_ns = ?, stale = ?, state = 'pending',
                   error_kind = NULL, error_detail = NULL, error_hint = NULL
            WHERE id = ?""",
         changed,
     )
-    db.conn.executemany("UPDATE sound SET folder_id = ?, state = ? WHERE id = ?", returned)
+    db.conn.executemany("UPDATE sound SET state = ? WHERE id = ?", returned)
     db.execute(
-        """INSERT OR IGNORE INTO met SELECT ?, id FROM sound
-           WHERE path IN (SELECT value FROM json_each(?))""",
-        [scan.folder_id, paths],
+        """INSERT OR IGNORE INTO met SELECT folder_id, id FROM sound
+           WHERE folder_id = ? AND path IN (SELECT value FROM json_each(?))""",
+        [folder_id, paths],
     )
     return ScanCounts(len(new), len(changed), unchanged, len(returned)), touched
 
 
-def finish(db: Database, scan: Scan, unreadable: Sequence[Path]) -> tuple[tuple[int, ...], set[int | None]]:
-    """Mark what the scan did not meet as missing, inside the caller's transaction: which sounds, and their contents."""
-    unread = {str(path) for path in unreadable}
-    under = tuple(path.rstrip(os.sep) + os.sep for path in unread)
-    unmet = db.execute(
-        """SELECT id, path, content_id FROM sound
-           WHERE folder_id = ? AND state <> 'missing'
-             AND NOT EXISTS (SELECT 1 FROM met WHERE folder_id = sound.folder_id AND sound_id = sound.id)""",
-        [scan.folder_id],
-    ).fetchall()
-    unmet = [row for row in unmet if row[1] not in unread and not row[1].startswith(under)]
+def finish(
+    db: Database, folder_id: int, newest_id: int, scope: Sequence[str], unreadable: Sequence[str]
+) -> tuple[tuple[int, ...], set[int | None]]:
+    """Mark what the scan did not meet as missing, inside the caller's transaction.
+
+    Args:
+        db: The library.
+        folder_id: The folder that was scanned.
+        newest_id: The newest sound at the scan's begin; later ones are another's to miss.
+        scope: Paths in the folder that were scanned; none for all of it.
+        unreadable: Paths in the folder whose files are not known to be missing; "." for all of it.
+
+    Returns:
+        The sounds that are missing, and their contents.
+    """
+    if "." in unreadable:
+        unmet = []
+    else:
+        scanned, parameters = _within(scope) if scope else ("1", [])
+        unread, more = _within(unreadable)
+        unmet = db.execute(
+            f"""SELECT id, content_id FROM sound
+                WHERE folder_id = ? AND state <> 'missing' AND id <= ? AND ({scanned}) AND NOT ({unread})
+                  AND NOT EXISTS (SELECT 1 FROM met WHERE folder_id = sound.folder_id AND sound_id = sound.id)""",  # noqa: S608
+            [folder_id, newest_id, *parameters, *more],
+        ).fetchall()
     db.conn.executemany(
         """UPDATE sound SET state = 'missing', error_kind = NULL, error_detail = NULL, error_hint = NULL
            WHERE id = ?""",
         [row[:1] for row in unmet],
     )
-    db.execute("DELETE FROM met WHERE folder_id = ?", [scan.folder_id])
-    return tuple(row[0] for row in unmet), {row[2] for row in unmet}
+    db.execute("DELETE FROM met WHERE folder_id = ?", [folder_id])
+    return tuple(row[0] for row in unmet), {row[1] for row in unmet}
+
+
+def _within(places: Sequence[str]) -> tuple[str, list[str]]:
+    """SQL and its parameters for sounds at or under these paths; a list in JSON, since there may be very many."""
+    bounds = json.dumps([[place, *under(place)] for place in places], ensure_ascii=False)
+    sql = """EXISTS (SELECT 1 FROM json_each(?) WHERE sound.path = value ->> 0
+                     OR sound.path >= value ->> 1 AND sound.path < value ->> 2)"""
+    return sql, [bounds]

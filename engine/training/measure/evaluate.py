@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ErrorKind, KnownError
+from engine.indexing.embed_files import embed_files
 from engine.library.vectors import VectorIndex
 from engine.models.encoder import Encoder
-from engine.service.search import embed_files
 from engine.training.data.tables import RetrievalSet
 from engine.training.measure.metrics import RetrievalMetrics, retrieval_metrics
 
@@ -52,7 +52,7 @@ def evaluate(wanted: RetrievalSet, encoder: Encoder, progress: Callable[[int, in
         if isinstance(embedded, KnownError):
             failed[there[number]] = embedded
         else:
-            _, found[there[number]] = embedded
+            found[there[number]] = embedded.segments.vectors
         if progress is not None:
             progress(len(found) + len(failed), len(there))
     if not found:

@@ -13,8 +13,8 @@ from pytestqt.qtbot import QtBot
 
 from desktop.actions import Actions
 from desktop.library.library_panel import LibraryPanel
-from desktop.library.library_state import Library
 from desktop.library.progress_card import ProgressCard
+from desktop.library_state import Library
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
 from engine.errors import ErrorKind, KnownError

@@ -38,3 +38,8 @@ def test_many_tracks_alternate_between_the_sides() -> None:
     matrix = downmix_matrix(32, 2)
     assert (matrix[0::2, 0] > 0).all()
     assert (matrix[1::2, 1] > 0).all()
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_of_an_ambisonic_field_w_is_heard_on_all_sides(outputs: int) -> None:
+    np.testing.assert_array_equal(downmix_matrix(4, outputs, ambisonic=True), [[1] * outputs, *[[0] * outputs] * 3])

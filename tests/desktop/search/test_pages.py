@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from desktop.library.library_state import Library
+from desktop.library_state import Library
 from desktop.search.pages import EXAMPLES, Page, PageAction, page_for
-from desktop.search.search_session import Answer, Query
+from desktop.search.search_session import Answer, like_sound
 from engine.errors import ErrorKind, KnownError
+from engine.library.query import Query
 from engine.library.types import IndexPhase, IndexProgress
 from tests.fakes import make_folder, make_hits
 
@@ -82,7 +83,7 @@ def test_nothing_found_because_nothing_could_be_read() -> None:
 
 
 def test_a_search_that_failed_says_why_and_what_to_do() -> None:
-    failed = page(READY, Query(sound=Path("/a.wav")), None, ERROR)
+    failed = page(READY, like_sound(Path("/a.wav")), None, ERROR)
     assert "a.wav is gone." in failed.body
     assert "Look for changes." in failed.body
     assert failed.action is PageAction.SEARCH_AGAIN

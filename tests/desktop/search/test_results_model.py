@@ -8,8 +8,13 @@ import pytest
 from PySide6.QtCore import QPersistentModelIndex, Qt
 from PySide6.QtTest import QAbstractItemModelTester
 
-from desktop.search.results_model import HIT_ROLE, PLAYED_ROLE, Column, ResultsModel
+from desktop.search import columns
+from desktop.search.columns import COLUMNS, Column
+from desktop.search.results_model import ResultsModel
+from desktop.search.roles import HIT_ROLE, PLAYED_ROLE
 from tests.fakes import make_hit, make_hits
+
+at = COLUMNS.index
 
 ASCENDING, DESCENDING = Qt.SortOrder.AscendingOrder, Qt.SortOrder.DescendingOrder
 HITS = (
@@ -31,7 +36,7 @@ def names(model: ResultsModel) -> list[str]:
 
 
 def text(model: ResultsModel, row: int, column: Column) -> str:
-    value = model.index(row, column).data()
+    value = model.index(row, at(column)).data()
     assert isinstance(value, str)
     return value
 
@@ -39,7 +44,7 @@ def text(model: ResultsModel, row: int, column: Column) -> str:
 def test_it_is_a_sound_qt_model(model: ResultsModel) -> None:
     QAbstractItemModelTester(model, QAbstractItemModelTester.FailureReportingMode.Fatal)
     model.set_hits(make_hits(5))
-    model.sort(Column.NAME, DESCENDING)
+    model.sort(at(columns.NAME), DESCENDING)
     model.set_roots((Path("/sounds"),))
     model.set_playing(3, 0.5)
     model.set_hits(())
@@ -47,7 +52,7 @@ def test_it_is_a_sound_qt_model(model: ResultsModel) -> None:
 
 def test_what_a_row_says(model: ResultsModel) -> None:
     model.set_roots((Path("/sounds"),))
-    assert [text(model, 0, column) for column in Column] == [
+    assert [text(model, 0, column) for column in COLUMNS] == [
         "Door.wav",
         "",
         "0:05 – 0:15",
@@ -55,10 +60,10 @@ def test_what_a_row_says(model: ResultsModel) -> None:
         "0.90",
         "sounds › b",
     ]
-    assert text(model, 1, Column.MATCH) == "whole"
+    assert text(model, 1, columns.MATCH) == "whole"
     assert model.index(1, 0).data(HIT_ROLE) is HITS[1]
     assert str(HITS[0].path) in model.index(0, 0).data(Qt.ItemDataRole.ToolTipRole)
-    assert "0.900" in model.index(0, Column.SCORE).data(Qt.ItemDataRole.ToolTipRole)
+    assert "0.900" in model.index(0, at(columns.SCORE)).data(Qt.ItemDataRole.ToolTipRole)
 
 
 def test_rank_is_the_order_until_a_column_is_chosen(model: ResultsModel) -> None:
@@ -68,23 +73,23 @@ def test_rank_is_the_order_until_a_column_is_chosen(model: ResultsModel) -> None
 @pytest.mark.parametrize(
     ("column", "order", "expected"),
     [
-        (Column.NAME, ASCENDING, [9, 8, 7]),
-        (Column.LENGTH, DESCENDING, [9, 7, 8]),
-        (Column.MATCH, DESCENDING, [7, 8, 9]),
-        (Column.SCORE, ASCENDING, [9, 8, 7]),
-        (Column.FOLDER, ASCENDING, [8, 7, 9]),
-        (Column.WAVEFORM, DESCENDING, [7, 8, 9]),
+        (columns.NAME, ASCENDING, [9, 8, 7]),
+        (columns.LENGTH, DESCENDING, [9, 7, 8]),
+        (columns.MATCH, DESCENDING, [7, 8, 9]),
+        (columns.SCORE, ASCENDING, [9, 8, 7]),
+        (columns.FOLDER, ASCENDING, [8, 7, 9]),
+        (columns.WAVEFORM, DESCENDING, [7, 8, 9]),
     ],
 )
 def test_sorting(model: ResultsModel, column: Column, order: Qt.SortOrder, expected: list[int]) -> None:
-    model.sort(column, order)
+    model.sort(at(column), order)
     assert [model.hit(row).sound_id for row in range(3)] == expected
     model.sort(-1, ASCENDING)
     assert [model.hit(row).sound_id for row in range(3)] == [7, 8, 9]
 
 
 def test_a_sort_order_stays_for_the_next_hits(model: ResultsModel) -> None:
-    model.sort(Column.NAME, ASCENDING)
+    model.sort(at(columns.NAME), ASCENDING)
     model.set_hits((make_hit(1, "/z.wav"), make_hit(2, "/a.wav")))
     assert names(model) == ["a.wav", "z.wav"]
     assert [hit.sound_id for hit in model.hits] == [1, 2]
@@ -92,7 +97,7 @@ def test_a_sort_order_stays_for_the_next_hits(model: ResultsModel) -> None:
 
 def test_indexes_follow_their_sound_when_sorted(model: ResultsModel) -> None:
     index = QPersistentModelIndex(model.index(0, 0))
-    model.sort(Column.NAME, ASCENDING)
+    model.sort(at(columns.NAME), ASCENDING)
     assert index.row() == 2
     assert index.data() == "Door.wav"
 
@@ -109,7 +114,7 @@ def test_a_moving_play_head_repaints_one_cell(model: ResultsModel) -> None:
     changes: list[tuple[int, int, int]] = []
     model.dataChanged.connect(lambda first, last: changes.append((first.row(), first.column(), last.column())))
     model.set_playing(8, 0.2)
-    assert changes == [(1, Column.WAVEFORM, Column.WAVEFORM)]
+    assert changes == [(1, at(columns.WAVEFORM), at(columns.WAVEFORM))]
 
 
 def test_playing_something_that_is_not_listed_is_fine(model: ResultsModel) -> None:
@@ -126,5 +131,5 @@ def test_rows_leave_as_files_each_once_in_the_order_shown(model: ResultsModel) -
 
 
 def test_every_column_has_a_header(model: ResultsModel) -> None:
-    headers = [model.headerData(column, Qt.Orientation.Horizontal) for column in Column]
+    headers = [model.headerData(at(column), Qt.Orientation.Horizontal) for column in COLUMNS]
     assert headers == ["Name", "Waveform", "Match", "Length", "Score", "Folder"]

@@ -12,11 +12,15 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from desktop.search.results_model import Column, ResultsModel
+from desktop.search import columns
+from desktop.search.columns import COLUMNS, Column
+from desktop.search.results_model import ResultsModel
 from desktop.search.results_view import ResultsView
 from desktop.widgets.theme import Theme
 from engine.library.types import Hit
 from tests.fakes import make_hit, make_hits
+
+at = COLUMNS.index
 
 LEFT = Qt.MouseButton.LeftButton
 
@@ -176,7 +180,7 @@ def test_another_search_begins_at_the_top_with_nothing_selected(view: ResultsVie
 def test_sorting_by_header_returns_to_rank_at_the_third_click(view: ResultsView, qtbot: QtBot) -> None:
     model = view._model
     header = view.horizontalHeader()
-    left = header.sectionViewportPosition(Column.LENGTH) + 5
+    left = header.sectionViewportPosition(at(columns.LENGTH)) + 5
     seen = []
     for _ in range(3):
         QTest.mouseClick(header.viewport(), LEFT, pos=QPoint(left, header.height() // 2))
@@ -187,21 +191,21 @@ def test_sorting_by_header_returns_to_rank_at_the_third_click(view: ResultsView,
 
 def test_sorting_keeps_the_selected_sound(view: ResultsView) -> None:
     view.selectRow(0)
-    view.sortByColumn(Column.LENGTH, Qt.SortOrder.DescendingOrder)
+    view.sortByColumn(at(columns.LENGTH), Qt.SortOrder.DescendingOrder)
     assert selected_ids(view) == [1]
     assert view.currentIndex().row() == 99
 
 
 @pytest.mark.parametrize(
     ("width", "hidden"),
-    [(1200, set()), (800, {Column.FOLDER}), (600, {Column.FOLDER, Column.SCORE})],
+    [(1200, set()), (800, {columns.FOLDER}), (600, {columns.FOLDER, columns.SCORE})],
 )
 def test_columns_fit_the_width(view: ResultsView, width: int, hidden: set[Column]) -> None:
     view.resize(width, 400)
     QApplication.processEvents()
-    assert {column for column in Column if view.isColumnHidden(column)} == hidden
+    assert {column for column in COLUMNS if view.isColumnHidden(at(column))} == hidden
     assert view.horizontalHeader().length() <= view.viewport().width()
-    assert view.columnWidth(Column.NAME) > 120
+    assert view.columnWidth(at(columns.NAME)) > 120
 
 
 def test_rows_are_dragged_as_files(view: ResultsView, monkeypatch: pytest.MonkeyPatch) -> None:

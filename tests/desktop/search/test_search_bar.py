@@ -10,9 +10,10 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from desktop.search.search_bar import SearchBar
-from desktop.search.search_session import Query
+from desktop.search.search_session import like_sound
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
+from engine.library.query import Query
 
 NEVER_MS = 1_000_000
 DOOR = Path("/sounds/door.wav")
@@ -78,7 +79,7 @@ def test_an_example_is_searched_at_once(bar: SearchBar) -> None:
 def test_a_sound_shows_as_a_chip(bar: SearchBar) -> None:
     queries = queries_of(bar)
     bar.search_similar(DOOR)
-    assert queries == [Query(sound=DOOR)]
+    assert queries == [like_sound(DOOR)]
     assert bar._chip.isVisible()
     assert "door.wav" in bar._chip_name.text()
     assert bar._chip.toolTip() == str(DOOR)

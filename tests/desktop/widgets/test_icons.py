@@ -31,7 +31,7 @@ def test_every_icon_can_be_drawn(icons: Icons, name: str) -> None:
 
 
 def test_every_icon_the_code_names_exists() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in Path(desktop.__file__).parent.glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in Path(desktop.__file__).parent.rglob("*.py"))
     named = set(re.findall(r'icons\.(?:icon|pixmap)\("([a-z-]+)"', code)) | set(re.findall(r'Page\("([a-z-]+)"', code))
     assert len(named) > 5
     assert named <= {path.stem for path in FOLDER.glob("*.svg")}

@@ -164,9 +164,9 @@ def test_line_n_of_the_answers_is_for_line_n_of_the_captions(reader: Cli, tmp_pa
 KILLED_AFTER_A_COMMIT = """
 import os, signal, sys
 from engine.cli.commands import main
-from engine.library.sqlite.store import SqliteStore
+from engine.library.sqlite.work import SqliteWorkQueue
 
-save = SqliteStore.save_indexed
+save = SqliteWorkQueue.save_indexed
 commits = 0
 
 def save_and_die(*arguments, **named):
@@ -178,7 +178,7 @@ def save_and_die(*arguments, **named):
     return saved
 
 if __name__ == "__main__":
-    SqliteStore.save_indexed = save_and_die
+    SqliteWorkQueue.save_indexed = save_and_die
     main()
 """
 

@@ -21,7 +21,7 @@ from engine.cli.commands import main
 from engine.errors import KnownError
 from engine.indexing.indexer import Indexer
 from engine.library.types import IndexPhase
-from engine.service.session import Session
+from engine.models.source import EncoderSource
 from tests.engine.command_line import RATE_HZ, Cli, posix_only
 from tests.tiny_pack import make_pack
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
@@ -123,7 +123,7 @@ def test_known_errors_are_one_line_and_exit_1(cli: Cli, sounds: Path, tmp_path: 
 def test_what_cannot_be_asked_is_refused_before_the_models_load(
     reader: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], mention: str
 ) -> None:
-    monkeypatch.setattr(Session, "encoder", lambda _: pytest.fail("they were loaded"))
+    monkeypatch.setattr(EncoderSource, "start", lambda _: pytest.fail("they were loaded"))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.wav").write_text("This is a text.")
     reader(*arguments, expect=1)
@@ -134,7 +134,7 @@ def test_what_cannot_be_asked_is_refused_before_the_models_load(
 def test_a_sound_in_the_library_needs_no_models_to_be_compared(
     reader: Cli, ready: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Session, "encoder", lambda _: pytest.fail("they were loaded"))
+    monkeypatch.setattr(EncoderSource, "start", lambda _: pytest.fail("they were loaded"))
     assert len(reader("similar", str(ready / "sounds" / "bell.wav")).splitlines()) == 3
 
 

@@ -7,7 +7,9 @@ import logging
 import multiprocessing
 import os
 import signal
+import struct
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -50,14 +52,9 @@ def test_results_are_those_of_decode(pool: DecodePool, tmp_path: Path) -> None:
             np.testing.assert_array_equal(got.waveform, cast("Block", block).waveform)
 
 
-@pytest.mark.parametrize("by_file", [False, True])
-def test_fingerprints(pool: DecodePool, tmp_path: Path, by_file: bool) -> None:
+def test_fingerprint_only(pool: DecodePool, tmp_path: Path) -> None:
     path = write_sound(tmp_path / "a.wav", noise())
-    fingerprint = fingerprint_file(path, by_file)
-    results = run(pool, Job(1, path, fingerprint_only=True, by_file=by_file), Job(2, path, by_file=by_file))
-    assert results[1] == [fingerprint]
-    assert results[2][-1].fingerprint == fingerprint
-    assert (fingerprint.file is not None) == by_file
+    assert run(pool, Job(1, path, fingerprint_only=True)) == {1: [fingerprint_file(path)]}
 
 
 def test_a_bad_file_is_a_message(pool: DecodePool, tmp_path: Path) -> None:
@@ -205,6 +202,40 @@ def test_a_hang_costs_one_sound(endless: Path, tmp_path: Path) -> None:
     assert isinstance(results[2][-1], SoundInfo)
     if sys.platform == "linux":
         assert not is_running(pid)
+    pool.close()
+
+
+@posix_only
+def test_a_worker_that_stops_in_mid_message_costs_one_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_sound(tmp_path / "a.wav", noise())
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "_work", _work_until_mid_message)
+        pool = DecodePool(OPTIONS, workers=1, time_limit_s=1.0)
+        pool.submit(Job(1, path))
+        messages = poll_until(pool, lambda messages: bool(ends(messages, 1)))
+    assert [result.kind for result in ends(messages, 1)] == ["sound_timeout"]
+    assert isinstance(run(pool, Job(2, path))[2][-1], SoundInfo)
+    pool.close()
+
+
+def _work_until_mid_message(connection: Connection, _: DecodeOptions) -> None:
+    """Life of a process that takes a job, begins to answer, and stops."""
+    connection.send(None)
+    connection.recv()
+    connection.send(None)
+    os.write(connection.fileno(), struct.pack("!i", 10_000_000) + bytes(1000))
+    signal.pause()
+
+
+def test_silence_is_no_fault_while_nobody_takes_what_a_worker_says(endless: Path) -> None:
+    pool = DecodePool(OPTIONS, workers=1, time_limit_s=1.0, buffer_s=1)
+    pool.submit(Job(1, endless))
+    poll_until(pool, bool)
+    (pid,) = pool.worker_pids()
+    time.sleep(2.0)  # twice the limit, in which the worker can say nothing: the buffer is full
+    messages = poll_until(pool, lambda messages: len(messages) > 3)
+    assert not ends(messages, 1)
+    assert pool.worker_pids() == [pid]
     pool.close()
 
 

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.library.sqlite.store import SqliteStore
-from tests.engine.library.library import index_folder, open_store, write
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    store = open_store(tmp_path / "library.foundsound")
-    yield store
-    store.close()
+from tests.engine.library.connections import connections as connections
+from tests.engine.library.library import index_folder, open_library, write
 
 
 @pytest.fixture
@@ -38,7 +30,7 @@ def dozen(tmp_path: Path) -> Path:
 def library(tmp_path: Path, dozen: Path) -> Path:
     """A library with the dozen, closed."""
     path = tmp_path / "library.foundsound"
-    store = open_store(path)
+    store = open_library(path)
     index_folder(store, dozen)
     store.close()
     return path

@@ -35,10 +35,9 @@ def line(process: subprocess.Popen[str]) -> str:
 def kill_with_work_in_the_log(library: Path) -> None:
     """Leave the library as a killed process does."""
     with python(f"""
-store = open_store(Path({str(library)!r}))
-store.retry_failed()
-store.begin_scan(1)
-store._db.execute("UPDATE content SET peaks = x'00'")
+store = open_library(Path({str(library)!r}))
+connection = sqlite3.connect({str(library)!r}, isolation_level=None)
+connection.execute("UPDATE content SET peaks = x'00'")
 print("written", flush=True)
 sys.stdin.read()
 """) as process:

@@ -12,7 +12,7 @@ from engine.errors import KnownError
 from engine.library.sqlite.file import LibraryFile
 from engine.library.sqlite.migrations import APPLICATION_ID, SCHEMA_VERSION, migrate, migrations
 
-RELEASED = ["0001_catalogue"]
+RELEASED = ["0001_catalogue", "0002_places_and_work"]
 """Names of the migrations in the order they came. Add to the end; what is here stays for good."""
 
 

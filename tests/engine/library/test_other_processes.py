@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.library.library import best, index_folder, open_store, refused, scan, write
+from tests.engine.library.library import best, index_folder, open_library, refused, scan, segments, write
 from tests.engine.library.other_process import line, python
 
 
@@ -24,11 +24,11 @@ print("released", flush=True)
 sys.stdin.readline()
 """) as process:
         assert line(process) == "locked"
-        store = open_store(library, busy_timeout_s=0.05)
-        assert not store.read_only
+        store = open_library(library, busy_timeout_s=0.05)
+        assert not store.catalogue.read_only
         assert best(store, "the sound of number 7")[0] == dozen / "07.wav"
         assert refused(lambda: scan(store, 1)) == "library_locked"
-        assert refused(lambda: open_store(library, pack_hash="b" * 64)) == "library_locked"
+        assert refused(lambda: open_library(library, pack_hash="b" * 64)) == "library_locked"
         assert process.stdin is not None
         process.stdin.write("go on\n")
         process.stdin.flush()
@@ -49,8 +49,8 @@ print("locked", flush=True)
 sys.stdin.read()
 """) as process:
         assert line(process) == "locked"
-        assert refused(lambda: open_store(library, busy_timeout_s=0.05)) == "library_locked"
-        assert refused(lambda: open_store(library, read_only=True, busy_timeout_s=0.05)) == "library_locked"
+        assert refused(lambda: open_library(library, busy_timeout_s=0.05)) == "library_locked"
+        assert refused(lambda: open_library(library, read_only=True, busy_timeout_s=0.05)) == "library_locked"
 
 
 def test_processes_that_make_the_same_library_at_once_all_open_it(tmp_path: Path, dozen: Path) -> None:
@@ -58,22 +58,25 @@ def test_processes_that_make_the_same_library_at_once_all_open_it(tmp_path: Path
     code = f"""
 print("ready", flush=True)
 sys.stdin.readline()
-store = open_store(Path({str(library)!r}), busy_timeout_s=30)
+store = open_library(Path({str(library)!r}), busy_timeout_s=30)
 index_folder(store, Path({str(dozen)!r}))
+print("done", flush=True)
+sys.stdin.readline()
 print(len(everything(store)), flush=True)
 store.close()
 """
     with python(code) as one, python(code) as two, python(code) as three:
         processes = (one, two, three)
         assert [line(process) for process in processes] == ["ready"] * 3
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        assert [line(process) for process in processes] == ["12"] * 3
-    store = open_store(library)
-    store.check()
-    assert len(store.vectors) == 12 * 2
+        for answer in ("done", "12"):
+            for process in processes:
+                assert process.stdin is not None
+                process.stdin.write("go\n")
+                process.stdin.flush()
+            assert [line(process) for process in processes] == [answer] * 3
+    store = open_library(library)
+    store.catalogue.check()
+    assert segments(store) == 12 * 2
     store.close()
 
 
@@ -90,22 +93,22 @@ def test_a_library_that_another_process_is_making_is_waited_for(
             other.execute("ROLLBACK")
 
     monkeypatch.setattr("engine.library.sqlite.file.time.sleep", wait)
-    open_store(tmp_path / "library", busy_timeout_s=30).close()
+    open_library(tmp_path / "library", busy_timeout_s=30).close()
     assert waits
     other.close()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows does not delete files that are open")
 def test_a_library_deleted_while_it_is_open_is_not_written_into_the_void(library: Path, dozen: Path) -> None:
-    store = open_store(library)
+    store = open_library(library)
     library.rename(library.with_name("elsewhere"))
-    assert refused(store.retry_failed) == "library_vanished"
+    assert refused(store.catalogue.retry_failed) == "library_vanished"
     assert best(store, "the sound of number 7")[0] == dozen / "07.wav"
     library.with_name("elsewhere").rename(library)
-    assert store.retry_failed() == 0, "it was put back"
+    assert store.catalogue.retry_failed() == 0, "it was put back"
     library.unlink()
-    assert refused(lambda: store.add_folder(dozen.parent)) == "library_vanished"
+    assert refused(lambda: store.catalogue.add_folder(dozen.parent)) == "library_vanished"
     library.write_bytes(b"")
-    assert refused(store.retry_failed) == "library_vanished", "another file in its place is not it"
+    assert refused(store.catalogue.retry_failed) == "library_vanished", "another file in its place is not it"
     store.close()
     assert library.read_bytes() == b""

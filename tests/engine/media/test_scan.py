@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import KnownError
-from engine.media.audio_file import SUPPORTED_SUFFIXES
+from engine.media.formats import SUPPORTED_SUFFIXES
 from engine.media.scan import FoundFile, ScanProblem, scan_folder
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
 

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from engine import paths
+from engine.library.query import Query
 from engine.models.encoder import Encoder
 from engine.models.packs import find_pack
-from engine.service.session import Session
+from engine.service.opening import open_session
 from tests.demo import attributions
 
 TITLES = {row.file: row.title for row in attributions()}
@@ -21,11 +22,11 @@ Search = Callable[[str], list[str]]
 @pytest.fixture(scope="module")
 def titles_of_hits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Search]:
     """Titles of the demo sounds that answer a caption, best first."""
-    session = Session(tmp_path_factory.mktemp("demo") / "library.foundsound", find_pack())
+    session = open_session(tmp_path_factory.mktemp("demo") / "library.foundsound", find_pack())
     session.indexer.begin([session.add_folder(paths.resources() / "demo")])
     while session.indexer.step():
         pass
-    yield lambda caption: [TITLES[hit.path.name] for hit in next(session.search([caption], 10))]
+    yield lambda caption: [TITLES[hit.path.name] for hit in session.find(Query(caption, limit=10))]
     session.close()
 
 

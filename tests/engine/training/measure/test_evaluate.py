@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.errors import KnownError
+from engine.indexing.embed_files import embed_file, embed_files
 from engine.models.encoder import Encoder
-from engine.service.search import embed_file, embed_files
 from engine.training.data.tables import RetrievalSet
 from engine.training.measure import evaluate
 from engine.training.measure.metrics import retrieval_metrics
@@ -52,7 +52,7 @@ def test_metrics_are_those_of_the_vectors_that_the_app_indexes(encoder: Encoder,
     assert [path for path, _ in found.failed] == [broken]
     order = [files[0], files[3], files[1], files[2]]
     text = encoder.text_vectors(["rain", "bell", "door"])
-    vectors = [embed_file(path, encoder.pack, lambda: encoder)[1] for path in order]
+    vectors = [embed_file(path, encoder.pack, lambda: encoder).segments.vectors for path in order]
     scores = np.stack([(each @ text.T).max(axis=0) for each in vectors], axis=1)
     relevant = np.array([[1, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], dtype=np.bool_)
     expected = retrieval_metrics(scores, relevant)
@@ -69,6 +69,6 @@ def test_many_files_of_odd_lengths_all_come_back(encoder: Encoder, tmp_path: Pat
     files = [tone(tmp_path / f"{index}.wav", 300, 0.1 + 0.037 * index, 11_025) for index in range(12)]
     found = dict(embed_files(files, encoder.pack, lambda: encoder, workers=1))
     assert sorted(found) == list(range(12))
-    assert all(not isinstance(each, KnownError) and each[1].shape == (1, 8) for each in found.values())
-    hashes = {each[0] for each in found.values() if not isinstance(each, KnownError)}
-    assert len(hashes) == 12
+    embedded = [each for each in found.values() if not isinstance(each, KnownError)]
+    assert [each.segments.vectors.shape for each in embedded] == [(1, 8)] * 12
+    assert len({each.fingerprint.audio for each in embedded}) == 12

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from desktop.bridge import EngineBridge
-from desktop.library.library_state import Library, LibraryState
+from desktop.library_state import Library, LibraryState
 from engine.errors import ErrorKind, KnownError
 from engine.library.types import IndexPhase, IndexProgress, IndexSummary
 from engine.service.messages import EngineStopped, Event, FoldersChanged, Indexed, IndexFinished
