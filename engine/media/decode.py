@@ -1,4 +1,4 @@
-"""Decode a sound of any length into mono blocks, waveform peaks and a fingerprint: one pass, flat memory."""
+"""Decode a sound of any length into mono blocks, waveform peaks and a content hash: one pass, flat memory."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def _chunks(audio: AudioFile, survey: _Survey, digest: Digest, size: int) -> Ite
             sound = np.abs(samples) < LOUDEST_SAMPLE
             samples = np.where(sound, samples, np.float32(0))
         survey.add(samples, sound)
-        fingerprinter.advance(size * min(1.0, survey.frames / audio.frames) if audio.frames else 0.0)
+        digest.advance(size * min(1.0, survey.frames / audio.frames) if audio.frames else 0.0)
         yield samples
 
 
