@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Gives a place to write to, which takes the place of ``path`` when the block ends without an exception."""
-    partial = unfinished(path)
+    partial = partial_path(path)
     yield partial
     partial.replace(path)
 
 
-def unfinished(path: Path) -> Path:
-    """Where :func:`whole` writes; a process that is killed meanwhile leaves it."""
+def partial_path(path: Path) -> Path:
+    """Where :func:`atomic_write` writes; a process that is killed meanwhile leaves it."""
     return path.with_name(f"{path.name}.tmp")

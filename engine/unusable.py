@@ -12,7 +12,7 @@ class UnusableError(ValueError):
     """A value makes no sense; the text says why in words for users."""
 
 
-def why(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """What an error of reading a file means, without a full stop."""
     match error:
         case UnusableError():

@@ -69,7 +69,6 @@ class Player(QObject):
         self._state = PlayerState.STOPPED
         self._volume = 1.0
         self._track: Track | None = None
-        self._last_track: Track | None = None
         self._position_s: float | None = None
         self._device: OutputDevice | None = None
         self._refresh_due = False
@@ -96,11 +95,6 @@ class Player(QObject):
     def state(self) -> PlayerState:
         """What the player is doing."""
         return self._state
-
-    @property
-    def path(self) -> Path | None:
-        """The file that plays or played last."""
-        return None if self._last_track is None else self._last_track.path
 
     @property
     def position_s(self) -> float | None:
@@ -139,7 +133,7 @@ class Player(QObject):
             self._reader.close()
             self._reader = SoundReader(self._open_stream)
         track = Track(path, max(start_s, 0.0), duration_s)
-        self._track = self._last_track = self._mixer.wanted = track
+        self._track = self._mixer.wanted = track
         self._still_looks = 0
         self._reader.feed(track)
         self._set_state(PlayerState.LOADING)
@@ -154,18 +148,6 @@ class Player(QObject):
         self._track = self._mixer.wanted = None
         self._idle_timer.start()
         self._set_state(PlayerState.STOPPED)
-
-    def toggle(self) -> None:
-        """Stop what plays, or play the last sound again from where it was started."""
-        if self._track is not None:
-            self.stop()
-        elif self._last_track is not None:
-            self.play(self._last_track.path, self._last_track.start_s, self._last_track.duration_s)
-
-    def seek(self, time_s: float) -> None:
-        """Play the present or last sound from ``time_s`` on, to its end."""
-        if self._last_track is not None:
-            self.play(self._last_track.path, time_s)
 
     def set_volume(self, volume: float) -> None:
         """Set the volume, 0 (silent) to 1 (as in the file). Cubic, so that equal steps sound about equal."""

@@ -15,9 +15,9 @@ from engine.cli import console
 from engine.cli.model_commands import CACHE, ConfigFile, read_recipe, require_training
 from engine.cli.progress import phases
 from engine.errors import ErrorKind, KnownError
-from engine.models.packs import Pack, find_pack, installed, size_on_disk, use_pack
+from engine.models.packs import Pack, find_pack, installed_packs, size_on_disk, use_pack
 from engine.paths import user_packs
-from engine.unusable import why
+from engine.unusable import describe
 
 packs = typer.Typer(name="packs", help="List, verify, choose, build and install model packs.", no_args_is_help=True)
 
@@ -46,7 +46,7 @@ class Row:
 @packs.command(name="list")
 def list_packs(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """Show the installed packs and which one is in use."""
-    folders = list(installed())
+    folders = list(installed_packs())
     in_use: Path | None = None
     try:
         in_use = find_pack().folder
@@ -91,7 +91,7 @@ def verify(
         _verify(find_pack(pack))
         return
     broken = False
-    for folder in installed():
+    for folder in installed_packs():
         try:
             _verify(Pack.read(folder))
         except KnownError as error:
@@ -141,7 +141,7 @@ def build(
     except OSError as error:
         raise KnownError(
             ErrorKind.PACK_FILE_FAILED,
-            f"{error.filename or folder} cannot be used: {why(error)}.",
+            f"{error.filename or folder} cannot be used: {describe(error)}.",
             "Check its rights and the room on its disk, or name another --output.",
         ) from error
     console.write(f"{pack.pack_id} ({pack.pack_hash[:12]}) in {pack.folder}")

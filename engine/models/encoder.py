@@ -24,8 +24,8 @@ from engine.models.packs import TEXT_FILES, Pack
 from engine.models.precision import imitates_bf16
 from engine.models.text import TextEncoder
 from engine.models.tied_layers import TiedConfig, TiedLayers
-from engine.models.weights import misfit
-from engine.unusable import UnusableError, why
+from engine.models.weights import describe_misfit
+from engine.unusable import UnusableError, describe
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Encoder:
             path = pack.folder / "pack.json"
             log.warning("%s cannot be used", path, exc_info=True)
             raise KnownError(
-                ErrorKind.PACK_BROKEN, f"{path} cannot be used: {why(error)}.", "Install the pack again."
+                ErrorKind.PACK_BROKEN, f"{path} cannot be used: {describe(error)}.", "Install the pack again."
             ) from error
         audio = _weights(pack.file(audio_file))
         mel = audio.pop("frontend.mel", None)
@@ -228,7 +228,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
 def _load(module: torch.nn.Module, weights: dict[str, Tensor], path: Path) -> None:
     counters = {name: value for name, value in module.state_dict().items() if name.endswith("num_batches_tracked")}
     found = {**counters, **weights}
-    wrong = misfit(module.state_dict(), found)
+    wrong = describe_misfit(module.state_dict(), found)
     if wrong:
         raise KnownError(ErrorKind.PACK_BROKEN, f"{path} does not fit pack.json ({wrong}).", "Install the pack again.")
     module.load_state_dict(found)

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ErrorKind, KnownError
-from engine.files import whole
+from engine.files import atomic_write
 from engine.paths import DEFAULT_PACK, SHIPPED_PACK, absolute, pack_choice, resources, user_packs
-from engine.unusable import UNREADABLE, UnusableError, why
+from engine.unusable import UNREADABLE, UnusableError, describe
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ def pack_folders() -> tuple[Path, ...]:
     return (user_packs(), resources() / "packs")
 
 
-def installed(folders: Iterable[Path] | None = None) -> Iterator[Path]:
+def installed_packs(folders: Iterable[Path] | None = None) -> Iterator[Path]:
     """Folders that hold a ``pack.json``."""
     for parent in pack_folders() if folders is None else folders:
         if os.path.isdir(parent):  # noqa: PTH112 - unlike pathlib's it never raises
@@ -160,7 +160,7 @@ def find_pack(pack_id: str = DEFAULT_PACK, folders: Iterable[Path] | None = None
         folder = absolute(Path(pack_id))
         if os.path.isfile(folder / "pack.json"):  # noqa: PTH113 - unlike pathlib's it never raises
             return Pack.read(folder)
-    candidates = list(installed(folders))
+    candidates = list(installed_packs(folders))
     for folder in candidates:
         if folder.name == pack_id:
             return Pack.read(folder)
@@ -202,7 +202,7 @@ def chosen_pack() -> str | None:
     except UNREADABLE as error:
         raise KnownError(
             ErrorKind.PACK_CHOICE_BROKEN,
-            f"{path}, which names the pack in use, cannot be read: {why(error)}.",
+            f"{path}, which names the pack in use, cannot be read: {describe(error)}.",
             "Choose again, for example: foundsound packs use default",
         ) from error
     return chosen
@@ -219,7 +219,7 @@ def use_pack(pack_id: str) -> Pack:
     pack = shipped_pack() if pack_id == DEFAULT_PACK else find_pack(pack_id)
     pack.verify()
     name = pack.folder.name
-    first = next((folder for folder in installed() if folder.name == name), None)  # what the name stands for
+    first = next((folder for folder in installed_packs() if folder.name == name), None)  # what the name stands for
     path = pack_choice()
     named = name if first == pack.folder else str(pack.folder)
     content = json.dumps({"pack": named})  # in ASCII, where any path can be written
@@ -228,7 +228,7 @@ def use_pack(pack_id: str) -> Pack:
             path.unlink(missing_ok=True)
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with whole(path) as partial:
+            with atomic_write(path) as partial:
                 partial.write_text(content + "\n", encoding="utf-8")
     except OSError as error:
         raise KnownError(
@@ -275,5 +275,5 @@ def _check_name(name: str) -> None:
 def _broken(path: Path, error: Exception) -> KnownError:
     log.warning("%s cannot be used", path, exc_info=True)
     return KnownError(
-        ErrorKind.PACK_BROKEN, f"The pack file {path} cannot be used: {why(error)}.", "Install the pack again."
+        ErrorKind.PACK_BROKEN, f"The pack file {path} cannot be used: {describe(error)}.", "Install the pack again."
     )

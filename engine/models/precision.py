@@ -30,7 +30,7 @@ def _capabilities() -> Mapping[str, Any]:
     return {} if known is None else known()
 
 
-def reduced(device: torch.device | str, wanted: bool = True) -> torch.autocast:
+def reduced_precision(device: torch.device | str, wanted: bool = True) -> torch.autocast:
     """A context that computes in bf16 if that is wanted and ``device`` does not just imitate it."""
     kind = torch.device(device).type
     return torch.autocast(kind, dtype=torch.bfloat16, enabled=wanted and not imitates_bf16(kind))

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from engine.errors import ErrorKind, KnownError
 from engine.models.word_vectors import WordVectors, is_word_vectors
-from engine.unusable import UnusableError, why
+from engine.unusable import UnusableError, describe
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -114,7 +114,7 @@ def _positions(model: nn.Module, unlimited: int) -> int:
 
 
 def _why(error: Exception) -> str:
-    return (str(error) if isinstance(error, SafetensorError) else why(error)).rstrip(".")
+    return (str(error) if isinstance(error, SafetensorError) else describe(error)).rstrip(".")
 
 
 def _read_model(folder: Path) -> nn.Module:

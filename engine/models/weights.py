@@ -10,7 +10,7 @@ NAMED = 3
 """Most weights that are named of each kind of misfit."""
 
 
-def misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+def describe_misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """Which weights are missing, unknown or of another shape, in words; nothing where they fit."""
     kinds = {
         "missing": set(wanted) - set(found),

@@ -15,8 +15,8 @@ from typing import Any
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine.models.weights import misfit
-from engine.unusable import UnusableError, why
+from engine.models.weights import describe_misfit
+from engine.unusable import UnusableError, describe
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class WordVectors(nn.Module):
         values = _config_in(folder)
         model = cls(WordVectorsConfig(values["vocab_size"], values["hidden_size"]))
         weights = {name: value.float() for name, value in load_file(folder / "model.safetensors").items()}
-        wrong = misfit(model.state_dict(), weights)
+        wrong = describe_misfit(model.state_dict(), weights)
         if wrong:
             raise UnusableError(f"its weights do not fit config.json ({wrong})")
         model.load_state_dict(weights)
@@ -74,4 +74,4 @@ def _config_in(folder: Path) -> Any:
     try:
         return json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UnusableError(f"config.json: {why(error)}") from error
+        raise UnusableError(f"config.json: {describe(error)}") from error

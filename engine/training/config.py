@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from engine.errors import ErrorKind, KnownError
 from engine.models.tied_layers import TiedConfig
 from engine.training.losses import Negatives
-from engine.unusable import why
+from engine.unusable import describe
 
 Config = TypeVar("Config")
 
@@ -126,7 +126,9 @@ def read_config(kind: type[Config], path: Path) -> Config:
             "Check the path of the configuration.",
         ) from error
     except (ValueError, RecursionError) as error:
-        raise KnownError(ErrorKind.CONFIG_INVALID, f"{path} cannot be used: {why(error)}.", "Correct it.") from error
+        raise KnownError(
+            ErrorKind.CONFIG_INVALID, f"{path} cannot be used: {describe(error)}.", "Correct it."
+        ) from error
     return parse_config(kind, values, path)
 
 

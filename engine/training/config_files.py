@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from engine.errors import ErrorKind, KnownError
 from engine.training.config import read_config
-from engine.unusable import UNREADABLE, UnusableError, why
+from engine.unusable import UNREADABLE, UnusableError, describe
 
 Config = TypeVar("Config")
 
@@ -50,7 +50,7 @@ def load_config(kind: type[Config], path: Path) -> Config:
             the field whose file or folder is not there.
     """
     config = read_config(kind, path)
-    for name, value in leaves(config):
+    for name, value in flatten(config):
         field = name.rpartition(".")[2]
         if value == () and field in POSITIVE:
             raise KnownError(ErrorKind.CONFIG_INVALID, f"{path}: {name} must hold a number.", "Write one there.")
@@ -81,7 +81,7 @@ def about(config: Path, title: str, encoders: str) -> dict[str, Any]:
             raise UnusableError("it is not an object")
     except UNREADABLE as error:
         raise KnownError(
-            ErrorKind.CONFIG_INVALID, f"{path} cannot be used: {why(error)}.", "Correct it or remove it."
+            ErrorKind.CONFIG_INVALID, f"{path} cannot be used: {describe(error)}.", "Correct it or remove it."
         ) from error
     return values
 
@@ -111,11 +111,11 @@ def _check_range(path: Path, name: str, field: str, value: float) -> None:
         )
 
 
-def leaves(config: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(config: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     """(dotted name, value) of every field that is no configuration itself."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            yield from leaves(value, f"{where}{field.name}.")
+            yield from flatten(value, f"{where}{field.name}.")
         else:
             yield f"{where}{field.name}", value

@@ -25,18 +25,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import ErrorKind, KnownError
-from engine.files import unfinished, whole
+from engine.files import atomic_write, partial_path
 from engine.models.cnn import Cnn
 from engine.models.frontend import LogMel
 from engine.models.tied_layers import TiedLayers
 from engine.training.data.audio_cache import AudioCache
 from engine.training.data.features import key_of, weights_hash
-from engine.training.data.scene_batches import SceneBatches, grain, normalised, resampled
+from engine.training.data.scene_batches import SceneBatches, normalise, rate_divisor, resample
+from engine.training.ema import update_ema
 from engine.training.networks import checkpoints
 from engine.training.networks.encoders import CNNS
 from engine.training.networks.student import Examples, Losses, Student
 from engine.training.networks.teacher import Teacher
-from engine.training.running_mean import follow
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def first_cnn(config: DistilConfig) -> Cnn:
     torch.manual_seed(config.seed)
     cnn = Cnn(CNNS[config.cnn])
     if config.start is not None:
-        cnn.load_state_dict(checkpoints.converted(config.start, cnn.config))
+        cnn.load_state_dict(checkpoints.convert_cnn(config.start, cnn.config))
     return cnn
 
 
@@ -227,13 +227,13 @@ class _Listening:
     def samples(self, crop_s: float) -> int:
         """Of a scene of this length, a whole number for student and teacher."""
         rate = self._scenes.sample_rate_hz
-        step = grain(rate, self.config.teacher_rate_hz)
+        step = rate_divisor(rate, self.config.teacher_rate_hz)
         return max(1, round(crop_s * rate / step)) * step
 
     def answers(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
         """The teacher's frames and probabilities for waveforms (batch, samples)."""
-        heard = resampled(waveforms, self._scenes.sample_rate_hz, self.config.teacher_rate_hz)
-        frames, tags = self._teacher(normalised(heard))
+        heard = resample(waveforms, self._scenes.sample_rate_hz, self.config.teacher_rate_hz)
+        frames, tags = self._teacher(normalise(heard))
         return frames, tags
 
 
@@ -315,7 +315,7 @@ class _Run:
         if not math.isfinite(float(loss.detach() + steepness)):
             raise self._diverged("loss", self.step + 1)
         self.optimiser.step()
-        follow(self.average, self.student, config.ema_decay, self.step)
+        update_ema(self.average, self.student, config.ema_decay, self.step)
         self.step += 1
         return Losses(*(loss.detach() for loss in losses))
 
@@ -356,7 +356,7 @@ class _Run:
             "kept": self._kept,
             "history": json.dumps(self._history),
         }
-        with whole(self._beside(".checkpoint.pt")) as partial:
+        with atomic_write(self._beside(".checkpoint.pt")) as partial:
             torch.save(state, partial)
         self._write_results()
 
@@ -388,9 +388,9 @@ class _Run:
             parts["layers."] = self._beside(".tied.safetensors")
         for part, path in parts.items():
             state = {name.removeprefix(part): value for name, value in self._kept.items() if name.startswith(part)}
-            with whole(path) as partial:
+            with atomic_write(path) as partial:
                 save_file({name: value.contiguous() for name, value in state.items()}, partial)
-        with whole(self._beside(".jsonl")) as partial:
+        with atomic_write(self._beside(".jsonl")) as partial:
             partial.write_text("".join(json.dumps(line) + "\n" for line in self._history), encoding="utf-8")
 
     def _diverged(self, what: str, step: int) -> KnownError:
@@ -406,7 +406,7 @@ class _Run:
 def run_files(output: Path) -> tuple[Path, ...]:
     """The files that a distillation to ``output`` writes, and what it leaves of them when it is killed meanwhile."""
     written = tuple(map(output.with_suffix, (output.suffix, ".tied.safetensors", ".checkpoint.pt", ".jsonl")))
-    return (*written, *map(unfinished, written))
+    return (*written, *map(partial_path, written))
 
 
 def _shared(layers: TiedLayers) -> dict[str, Tensor]:

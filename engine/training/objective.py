@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.models.precision import reduced
+from engine.models.precision import reduced_precision
 from engine.training import losses
 from engine.training.config import TrainConfig
 from engine.training.data.examples import Batch, TrainSet
-from engine.training.data.rows import concatenate, crop, drawn, drop_tokens
+from engine.training.data.rows import concatenate, crop, draw, drop_tokens
 from engine.training.networks.model import RetrievalModel
 
 PARTS = 6
@@ -110,7 +110,7 @@ class Objective(nn.Module):
 
     def _tag_loss(self, model: RetrievalModel, audio: Tensor, batch: Batch, rng: np.random.Generator) -> Tensor:
         tags = rng.permutation(self._tags)[: self.config.tags_per_step]
-        states, lengths = self.data.states.batch(drawn(self.data.wordings, tags, rng))
+        states, lengths = self.data.states.batch(draw(self.data.wordings, tags, rng))
         text = self._encode(model.text, *drop_tokens(states, lengths, self.config.token_dropout, rng))
         logits = self._logits(batch)[:, tags].to(audio.device)
         return losses.tag_loss(audio, text, logits, self.log_tag_temperature.exp(), self.config.tag_sharpness)
@@ -118,7 +118,7 @@ class Objective(nn.Module):
     def _encode(self, encode: Callable[[Tensor, Tensor], Tensor], rows: Tensor, lengths: Tensor) -> Tensor:
         """``encode`` in a few parts of like length, so that little padding is computed: unit vectors (batch, dim)."""
         device = self.log_temperature.device
-        with reduced(device, self.config.reduced_precision):
+        with reduced_precision(device, self.config.reduced_precision):
             if device.type != "cpu" and self.data.audio_encoder is None and self.data.text_encoder is None:
                 return encode(rows, lengths).float()
             order = lengths.argsort(stable=True)

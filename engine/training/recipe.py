@@ -11,7 +11,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine import paths
 from engine.errors import ErrorKind, KnownError
 from engine.models.frontend import LogMel
 from engine.training.config import TrainConfig
@@ -300,7 +299,7 @@ class _Builder:
 
     def _heard(self, known: TeacherConfig, sounds: features.Sounds) -> teacher.Heard:
         report = self._progress("teacher")
-        return teacher.heard(sounds, known.model, known.sample_rate_hz, self.cache, report, self.device)
+        return teacher.listen(sounds, known.model, known.sample_rate_hz, self.cache, report, self.device)
 
     def _states(self, book: CaptionBook) -> Rows:
         if "text" in self.recipe.encoders.trainable:
@@ -353,11 +352,6 @@ def _given_teacher(recipe: Recipe) -> TeacherConfig:
             ErrorKind.CONFIG_INVALID, "The teacher's frames need a teacher.", "Name teacher.model and teacher.labels."
         )
     return recipe.teacher
-
-
-def default_queries() -> Path:
-    """The queries written by hand for the validation sounds."""
-    return paths.resources() / "evaluation" / "val_queries.csv"
 
 
 def _groups(names: Sequence[str]) -> Indices:

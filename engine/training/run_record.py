@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import ErrorKind, KnownError
-from engine.files import whole
+from engine.files import atomic_write
 from engine.training.config import read_config
-from engine.training.config_files import leaves
+from engine.training.config_files import flatten
 from engine.training.data.features import weights_hash
 from engine.training.networks import checkpoints
 from engine.training.networks.encoders import CNNS
@@ -42,13 +42,13 @@ class RunRecord:
         if weights is None or cnn not in CNNS:  # what takes no weights refuses them when it is loaded
             return cls(recipe, None)
         is_published = weights.suffix == ".pth"
-        state = checkpoints.converted(weights, CNNS[cnn]) if is_published else checkpoints.tensors(weights)
+        state = checkpoints.convert_cnn(weights, CNNS[cnn]) if is_published else checkpoints.tensors(weights)
         return cls(recipe, weights_hash(state))
 
     def write(self, run: Path) -> None:
         """Keep the record in a run's folder, before the run begins."""
         run.mkdir(parents=True, exist_ok=True)
-        with whole(run / NAME) as partial:
+        with atomic_write(run / NAME) as partial:
             text = json.dumps(asdict(self), indent=2, default=Path.as_posix)
             partial.write_text(text + "\n", encoding="utf-8", newline="\n")
 
@@ -73,6 +73,6 @@ class RunRecord:
 
     def _values(self) -> dict[str, object]:
         """What must be the same, by its name in the configuration."""
-        values = dict(leaves(self.recipe))
+        values = dict(flatten(self.recipe))
         del values["train.seed"]
         return {**values, "encoders.weights": self.weights_hash}

@@ -16,16 +16,16 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import ErrorKind, KnownError
-from engine.files import whole
+from engine.files import atomic_write
 from engine.training.config import TrainConfig
 from engine.training.data.examples import Batch, TrainSet, batches, batches_per_epoch
-from engine.training.data.features import held
+from engine.training.data.features import to_device
+from engine.training.ema import update_ema
 from engine.training.measure.metrics import RetrievalMetrics
 from engine.training.measure.validation import EvalSet, evaluate_sets
 from engine.training.networks.checkpoints import resumable
 from engine.training.networks.model import RetrievalModel
 from engine.training.objective import Objective
-from engine.training.running_mean import follow
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +85,8 @@ class Trainer:
         torch.manual_seed(config.seed)
         if torch.device(device).type != "cpu":
             # what an encoder that is trained takes is large, and next to its own work the copy is nothing
-            frames = data.frames if data.audio_encoder is not None else held(data.frames, device)
-            states = data.states if data.text_encoder is not None else held(data.states, device)
+            frames = data.frames if data.audio_encoder is not None else to_device(data.frames, device)
+            states = data.states if data.text_encoder is not None else to_device(data.states, device)
             data = replace(data, frames=frames, states=states)
         self.config = config
         self.data = data
@@ -146,7 +146,7 @@ class Trainer:
     def begin(self, folder: Path) -> None:
         """Write the configuration, and what a run that was killed after a checkpoint did not get to write."""
         if self.done_epochs == 0 or not (folder / "config.json").is_file():
-            with whole(folder / "config.json") as partial:
+            with atomic_write(folder / "config.json") as partial:
                 partial.write_text(json.dumps(asdict(self.config), indent=2) + "\n", encoding="utf-8")
         if self.done_epochs > 0:
             self._write_history(folder)
@@ -165,7 +165,7 @@ class Trainer:
             "best": {"state": self.result.state, "epoch": self.result.epoch, "best": self.result.best},
             "history": json.dumps(self.result.history),
         }
-        with whole(folder / "checkpoint.pt") as partial:
+        with atomic_write(folder / "checkpoint.pt") as partial:
             torch.save(state, partial)
         self._write_history(folder)
         log.debug("epoch %s: %s", self.done_epochs, line)
@@ -192,7 +192,7 @@ class Trainer:
 
     def _write_history(self, folder: Path) -> None:
         lines = "".join(json.dumps(entry) + "\n" for entry in self.result.history)
-        with whole(folder / "history.jsonl") as partial:
+        with atomic_write(folder / "history.jsonl") as partial:
             partial.write_text(lines, encoding="utf-8")
 
     def _step(self, batch: Batch, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -203,7 +203,7 @@ class Trainer:
         torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.objective.clamp()
-        follow(self.average, self.model, self.config.average, self.steps)
+        update_ema(self.average, self.model, self.config.average, self.steps)
         self.steps += 1
         return {name: value.detach() for name, value in found.items()}
 

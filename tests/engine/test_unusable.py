@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from engine.unusable import UNREADABLE, UnusableError, why
+from engine.unusable import UNREADABLE, UnusableError, describe
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ from engine.unusable import UNREADABLE, UnusableError, why
 def test_json_of_any_shape(text: str | bytes, reason: str) -> None:
     with pytest.raises(UNREADABLE) as caught:
         int(json.loads(text)["a"])
-    assert why(caught.value) == reason
+    assert describe(caught.value) == reason
 
 
 def test_what_the_system_and_we_ourselves_say() -> None:
-    assert why(OSError(errno.ENOENT, os.strerror(errno.ENOENT), "a.json")) == os.strerror(errno.ENOENT)
-    assert why(OSError("no such thing")) == "no such thing"
-    assert why(UnusableError("it has 0 dimensions")) == "it has 0 dimensions"
+    assert describe(OSError(errno.ENOENT, os.strerror(errno.ENOENT), "a.json")) == os.strerror(errno.ENOENT)
+    assert describe(OSError("no such thing")) == "no such thing"
+    assert describe(UnusableError("it has 0 dimensions")) == "it has 0 dimensions"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files import whole
+from engine.files import atomic_write
 from engine.training.data.decoding import load_mono
 
 Waveform = NDArray[np.float32]
@@ -72,7 +72,7 @@ class AudioCache:
                 if progress is not None:
                     progress(len(offsets) - 1, len(files))
         data = {"sample_rate_hz": sample_rate_hz, "files": files, "offsets": offsets}
-        with whole(index) as partial:
+        with atomic_write(index) as partial:
             partial.write_text(json.dumps(data), encoding="utf-8")
         return cls(folder)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.models.cnn import Cnn
 from engine.models.text import TextEncoder
 from engine.training.config import TrainConfig
-from engine.training.data.rows import Indices, Rows, drawn
+from engine.training.data.rows import Indices, Rows, draw
 from engine.training.networks.crnn import Crnn
 
 AudioEncoder = Cnn | Crnn
@@ -73,7 +73,7 @@ def batches(config: TrainConfig, data: TrainSet, rng: np.random.Generator) -> It
         if config.balance:
             chances = data.weights[sounds] / data.weights[sounds].sum()
             sounds = rng.choice(sounds, size=len(sounds), p=chances)
-        captions = drawn(data.captions, sounds, rng)
+        captions = draw(data.captions, sounds, rng)
     order = rng.permutation(len(sounds))
     for start in range(0, len(order), config.batch_size):
         part = order[start : start + config.batch_size]

@@ -27,7 +27,7 @@ from torch.nn.utils.rnn import pad_sequence
 from engine.errors import ErrorKind, KnownError
 from engine.models.cnn import Cnn
 from engine.models.frontend import LogMel
-from engine.models.precision import reduced
+from engine.models.precision import reduced_precision
 from engine.models.text import TextEncoder
 from engine.training.data.decoding import load_mono
 from engine.training.data.rows import Rows
@@ -120,7 +120,7 @@ class Held:
         return torch.where(valid[..., None], self._values[places].float(), 0.0), lengths
 
 
-def held(rows: Rows, device: str) -> Rows:
+def to_device(rows: Rows, device: str) -> Rows:
     """The same rows in a GPU's memory, if they are features that were cached and take at most half of what is free."""
     if not isinstance(rows, View) or 4 * int(rows.lengths.sum()) * rows.width > _free_bytes(device):
         return rows
@@ -197,7 +197,7 @@ def frames_of(sounds: Sequence[Waveform], frontend: LogMel, cnn: Cnn | Crnn) -> 
     result: list[NDArray[np.float16]] = [np.zeros((0, 0), np.float16)] * len(sounds)
     for indices in _batches([len(sound) for sound in sounds]):
         log_mel, lengths = frontend([sounds[index] for index in indices])
-        with reduced(log_mel.device):
+        with reduced_precision(log_mel.device):
             frames, valid = cnn(log_mel, lengths)
         for index, row, length in zip(indices, frames.float().cpu().numpy(), valid.tolist(), strict=True):
             result[index] = row[:length].astype(np.float16)
@@ -316,7 +316,7 @@ def cached(
 ) -> Ragged:
     """The features in ``folder``, computed first unless they are there; ``notes`` become JSON files beside them."""
     if not folder.exists():
-        with appearing(folder) as partial:
+        with atomic_folder(folder) as partial:
             for name, note in (notes or {}).items():
                 (partial / f"{name}.json").write_text(json.dumps(note), encoding="utf-8")
             with written(partial) as add:
@@ -330,7 +330,7 @@ def cached(
 
 
 @contextmanager
-def appearing(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Gives a folder to fill, which takes its name when the block ends and is gone when it fails."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(PARTIAL, f"{folder.name}.", folder.parent))

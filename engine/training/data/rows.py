@@ -29,7 +29,7 @@ class Rows(Protocol):
         """Rows padded with zeros (batch, longest, width), lengths (batch,)."""
 
 
-def drawn(lists: Sequence[Indices], which: Indices, rng: np.random.Generator) -> Indices:
+def draw(lists: Sequence[Indices], which: Indices, rng: np.random.Generator) -> Indices:
     """One of the numbers in list ``which[i]``, at random, for each i."""
     chances = zip(which.tolist(), rng.random(len(which)).tolist(), strict=True)
     return np.array([lists[index][int(chance * len(lists[index]))] for index, chance in chances], dtype=np.int64)

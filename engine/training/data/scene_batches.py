@@ -153,10 +153,10 @@ class _Drawing:
         return chosen.to(self._generator.device)
 
 
-def resampled(waveforms: Tensor, from_hz: int, to_hz: int) -> Tensor:
+def resample(waveforms: Tensor, from_hz: int, to_hz: int) -> Tensor:
     """Waveforms (batch, samples) at another rate, their spectra cut or extended, as if they went round.
 
-    ``samples`` must be a multiple of :func:`grain`.
+    ``samples`` must be a multiple of :func:`rate_divisor`.
     """
     samples = waveforms.shape[1]
     wanted = samples * to_hz // from_hz
@@ -166,12 +166,12 @@ def resampled(waveforms: Tensor, from_hz: int, to_hz: int) -> Tensor:
     return there * (wanted / samples)
 
 
-def grain(from_hz: int, to_hz: int) -> int:
+def rate_divisor(from_hz: int, to_hz: int) -> int:
     """The fewest samples that are a whole number of samples at the other rate."""
     return from_hz // math.gcd(from_hz, to_hz)
 
 
-def normalised(waveforms: Tensor) -> Tensor:
+def normalise(waveforms: Tensor) -> Tensor:
     """Waveforms (batch, samples) scaled to a peak of 1; digital silence stays so."""
     return waveforms / _peak(waveforms)
 

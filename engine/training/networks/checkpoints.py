@@ -17,7 +17,7 @@ from torch.serialization import safe_globals
 
 from engine.errors import ErrorKind, KnownError
 from engine.models.cnn import Cnn, CnnConfig
-from engine.models.weights import misfit
+from engine.models.weights import describe_misfit
 
 _NUMPY_SCALARS = [
     np._core.multiarray.scalar,  # type: ignore[attr-defined]
@@ -56,7 +56,7 @@ def aisfx(path: Path, config: CnnConfig) -> dict[str, Tensor]:
     return _checked(path, {**ours, **{name: state[name] for name in rest}}, config)
 
 
-def converted(path: Path, config: CnnConfig) -> dict[str, Tensor]:
+def convert_cnn(path: Path, config: CnnConfig) -> dict[str, Tensor]:
     """Weights in fp32 from our own safetensors, of a distillation or of a pack, or from a checkpoint as published.
 
     Counters may be missing. A ``.pth`` is taken for PANNs' where the CNN norms its input, else for aiSFX's.
@@ -125,7 +125,7 @@ def _weights_in(path: Path, key: str | int) -> Mapping[str, Tensor]:
 
 
 def _checked(path: Path, weights: Mapping[str, Tensor], config: CnnConfig) -> dict[str, Tensor]:
-    wrong = misfit(Cnn(config).state_dict(), weights)
+    wrong = describe_misfit(Cnn(config).state_dict(), weights)
     if wrong:
         raise KnownError(
             ErrorKind.CHECKPOINT_MISMATCH,

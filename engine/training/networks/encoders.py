@@ -14,7 +14,7 @@ from engine.models.frontend import LogMel
 from engine.models.text import TextEncoder
 from engine.training.data.examples import AudioEncoder
 from engine.training.data.features import file_key
-from engine.training.networks.checkpoints import converted
+from engine.training.networks.checkpoints import convert_cnn
 from engine.training.networks.crnn import DCASE_BASELINE, Crnn, CrnnConfig
 from engine.training.networks.word_vectors import read_word_vectors, save_word_vectors
 
@@ -80,7 +80,7 @@ def load_audio(config: EncoderConfig, text_width: int) -> AudioEncoder | None:
         return Crnn(CrnnConfig(FRONTENDS[config.frontend].n_mels, text_width))
     cnn = Cnn(CNNS[config.cnn])
     if config.weights is not None:
-        cnn.load_state_dict(converted(config.weights, cnn.config))
+        cnn.load_state_dict(convert_cnn(config.weights, cnn.config))
     return cnn
 
 

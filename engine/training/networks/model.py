@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from engine.errors import ErrorKind, KnownError
-from engine.files import whole
-from engine.models.precision import reduced
+from engine.files import atomic_write
+from engine.models.precision import reduced_precision
 from engine.models.tied_layers import TiedLayers
 from engine.training.config import TrainConfig, read_config
 from engine.training.data.examples import TrainSet
@@ -75,15 +75,15 @@ class RetrievalModel(nn.Module):
         """Write these weights: ``tied.safetensors``; of trained encoders also ``audio.safetensors`` and ``text/``."""
         self.load_state_dict(state)
         if self.audio_encoder is not None:
-            with whole(folder / "audio.safetensors") as partial:
+            with atomic_write(folder / "audio.safetensors") as partial:
                 save_file(_contiguous(self.audio_encoder), partial)
         if self.text_encoder is not None:
             self.text_encoder.save(folder / "text")
-        with whole(folder / "tied.safetensors") as partial:  # last: it tells that the run is finished
+        with atomic_write(folder / "tied.safetensors") as partial:  # last: it tells that the run is finished
             save_file(_contiguous(self.tied), partial)
 
     def _autocast(self) -> torch.autocast:
-        return reduced(self.device, self._config.reduced_precision)
+        return reduced_precision(self.device, self._config.reduced_precision)
 
 
 def layers_of_run(run: Path) -> TiedLayers:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.models.cnn import Cnn
-from engine.models.precision import reduced
+from engine.models.precision import reduced_precision
 from engine.models.tied_layers import TiedLayers
 
 
@@ -89,7 +89,7 @@ class Student(nn.Module):
     def losses(self, examples: Examples) -> Losses:
         """How far the student is from the teacher on a batch."""
         log_mel, lengths, frames, tags, vectors = examples
-        with reduced(log_mel.device):
+        with reduced_precision(log_mel.device):
             found, valid = self.cnn(log_mel, lengths)
         aligned = F.adaptive_avg_pool1d(found.transpose(1, 2), frames.shape[1]).transpose(1, 2)
         frame_loss = 1.0 - F.cosine_similarity(self.to_frames(aligned), frames, dim=-1).mean()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from engine.errors import ErrorKind, KnownError
 from engine.training.data import features
 from engine.training.data.features import Progress, Ragged, Sounds
-from engine.training.data.scene_batches import normalised
+from engine.training.data.scene_batches import normalise
 from engine.training.networks.onnx_graph import OnnxGraph
 
 SHORTEST_S = 0.5
@@ -68,7 +68,7 @@ class Heard:
     logits: NDArray[np.float32]
 
 
-def heard(
+def listen(
     sounds: Sounds,
     teacher: Path,
     sample_rate_hz: int,
@@ -89,7 +89,7 @@ def heard(
     folder = cache / f"heard-{features.key_of(digest(teacher), sample_rate_hz, sounds.identity)}"
     if not folder.exists():
         with (
-            features.appearing(folder) as partial,
+            features.atomic_folder(folder) as partial,
             features.written(partial / "frames") as add_frames,
             features.written(partial / "logits") as add_logits,
         ):
@@ -116,7 +116,7 @@ def _answers(
 
     def answer(sound: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         padded = np.pad(sound, (0, max(0, round(SHORTEST_S * sample_rate_hz) - len(sound))))
-        frames, chances = teacher(normalised(torch.from_numpy(padded[None]).to(device)))
+        frames, chances = teacher(normalise(torch.from_numpy(padded[None]).to(device)))
         return frames.cpu().numpy(), chances.cpu().numpy()
 
     if torch.device(device).type != "cpu":

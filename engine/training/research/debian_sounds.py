@@ -223,7 +223,7 @@ class Tagger:
             KnownError: ``teacher_mismatch`` when there are more or fewer labels than the teacher has classes.
         """
         sounds = Files([folder / row["file"] for row in rows])
-        logits = teacher.heard(sounds, self.model, self.sample_rate_hz, folder / "cache").logits
+        logits = teacher.listen(sounds, self.model, self.sample_rate_hz, folder / "cache").logits
         if logits.shape[1] != len(self.labels):
             raise KnownError(
                 ErrorKind.TEACHER_MISMATCH,

@@ -24,9 +24,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.errors import ErrorKind, KnownError
-from engine.files import whole
+from engine.files import atomic_write
 from engine.training.config import parse_config
-from engine.training.config_files import leaves
+from engine.training.config_files import flatten
 from engine.training.measure.validation import vectors
 from engine.training.networks.devices import DEVICES, available
 from engine.training.networks.model import RetrievalModel
@@ -93,7 +93,7 @@ class Results:
         place = ("table", "row", "seed")
         runs = [each for each in self.all() if [each[key] for key in place] != [run[key] for key in place]]
         runs = sorted([*runs, run], key=lambda each: [each[key] for key in place])
-        with whole(self.path) as partial:
+        with atomic_write(self.path) as partial:
             partial.write_text("[\n" + ",\n".join(map(json.dumps, runs)) + "\n]\n", encoding="utf-8", newline="\n")
 
 
@@ -249,7 +249,7 @@ def _run_missing(table: Table, seed: int, cache: Path, results: Results, device:
     for row in table.rows:
         if seed not in [run["seed"] for run in results.of(row)]:
             recipe = parse_config(Recipe, row.recipe, row.source)
-            missing = [value for _, value in leaves(recipe) if isinstance(value, Path) and not value.exists()]
+            missing = [value for _, value in flatten(recipe) if isinstance(value, Path) and not value.exists()]
             if missing:
                 log.warning("%s: %s, seed %s: not run: %s is missing", table.name, row.name, seed, missing[0])
                 continue

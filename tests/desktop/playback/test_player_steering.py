@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from desktop.playback.player import PlayerState
 from tests.desktop.playback.audio_device import TapedDevice
-from tests.desktop.playback.playing import RATE_HZ, MakePlayer, Record, biggest_step, constant, ramp, write
+from tests.desktop.playback.playing import RATE_HZ, MakePlayer, biggest_step, constant, ramp, write
 
 
 def test_stop_silences(taped_device: TapedDevice, qtbot: QtBot, make_player: MakePlayer, tmp_path: Path) -> None:
@@ -26,42 +26,16 @@ def test_stop_silences(taped_device: TapedDevice, qtbot: QtBot, make_player: Mak
     assert not heard[RATE_HZ // 4 :].any()
 
 
-def test_toggle_stops_and_plays_again_from_the_same_start(
-    qtbot: QtBot, null_device: None, make_player: MakePlayer, tmp_path: Path
-) -> None:
-    player = make_player()
-    record = Record(player)
-    player.toggle()
-    assert record.states == []
-    player.play(write(tmp_path / "a.wav", ramp(600 * RATE_HZ)), 1.5)
-    player.toggle()
-    player.toggle()
-    assert record.states == [PlayerState.LOADING, PlayerState.STOPPED, PlayerState.LOADING]
-    assert record.positions == [1.5, 1.5]
-
-
-def test_seek_plays_on_from_there_without_a_click(
+def test_the_same_sound_from_elsewhere_plays_on_without_a_click(
     taped_device: TapedDevice, make_player: MakePlayer, tmp_path: Path
 ) -> None:
     player = make_player()
     samples = ramp(10 * RATE_HZ)
-    player.play(write(tmp_path / "a.wav", samples), 0.0, 3.0)
+    path = write(tmp_path / "a.wav", samples)
+    player.play(path, 0.0, 3.0)
     taped_device.take_from_first_sound(RATE_HZ // 10)
-    player.seek(9.0)
+    player.play(path, 9.0)
     assert biggest_step(taped_device.take_until(lambda step: bool((step > samples[9 * RATE_HZ]).all()))) < 0.01
-
-
-def test_seek_while_stopped_plays_from_there(
-    qtbot: QtBot, null_device: None, make_player: MakePlayer, tmp_path: Path
-) -> None:
-    player = make_player()
-    player.play(write(tmp_path / "a.wav", ramp(3 * RATE_HZ)), 0.0)
-    qtbot.waitUntil(lambda: player.state is PlayerState.STOPPED)
-    record = Record(player)
-    player.seek(2.0)
-    qtbot.waitUntil(lambda: player.state is PlayerState.STOPPED)
-    assert record.positions[0] == 2.0
-    assert record.positions[-1] == pytest.approx(3.0, abs=0.001)
 
 
 def test_a_new_sound_replaces_the_old_one_without_a_click(

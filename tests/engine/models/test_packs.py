@@ -95,8 +95,8 @@ def test_a_folder_of_packs_that_may_not_be_read_is_passed_over() -> None:
         (root / "closed").chmod(0)
         try:
             lines = run_unprivileged(
-                "from pathlib import Path\nfrom engine.models.packs import installed",
-                "for pack in installed(map(Path, sys.argv[1:])):\n    print(pack)",
+                "from pathlib import Path\nfrom engine.models.packs import installed_packs",
+                "for pack in installed_packs(map(Path, sys.argv[1:])):\n    print(pack)",
                 root / "closed" / "packs",
                 root / "packs",
             )

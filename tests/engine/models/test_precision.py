@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from engine.models.encoder import Encoder
-from engine.models.precision import BF16_INSTRUCTIONS, imitates_bf16, reduced
+from engine.models.precision import BF16_INSTRUCTIONS, imitates_bf16, reduced_precision
 from tests.sounds import noise
 from tests.tiny_pack import make_pack
 
@@ -46,7 +46,7 @@ def test_a_cpu_computes_in_bf16_where_that_is_wanted_and_not_imitated(
 ) -> None:
     cpu_of(monkeypatch, machine, capabilities)
     square = torch.ones(2, 2)
-    with reduced("cpu", wanted):
+    with reduced_precision("cpu", wanted):
         assert (square @ square).dtype is expected
 
 

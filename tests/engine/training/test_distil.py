@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from engine.errors import KnownError
 from engine.models.cnn import Cnn, CnnConfig
 from engine.models.frontend import AISFX, LogMel
-from engine.models.precision import reduced
+from engine.models.precision import reduced_precision
 from engine.models.tied_layers import TiedConfig, TiedLayers
 from engine.training import distil as distilling
 from engine.training.data.audio_cache import AudioCache
-from engine.training.data.scene_batches import normalised, resampled
+from engine.training.data.scene_batches import normalise, resample
 from engine.training.distil import DistilConfig, DistilProgress, _Listening, _Run, _schedule, distil
-from engine.training.networks.checkpoints import converted
+from engine.training.networks.checkpoints import convert_cnn
 from engine.training.networks.student import Examples, Student
 from engine.training.networks.teacher import Teacher
 from tests.engine.training.networks import teacher
@@ -169,7 +169,7 @@ def test_the_students_frames_are_averaged_to_the_teachers() -> None:
     student = Student(tiny_cnn(), teacher.WIDTH, teacher.CLASSES).eval()
     examples = _examples(0)
     with torch.no_grad():
-        with reduced("cpu"):
+        with reduced_precision("cpu"):
             frames, _ = student.cnn(examples.log_mel, examples.lengths)
         assert frames.shape[1] == 4
         pairs = torch.stack([(frames[:, 0] + frames[:, 1]) / 2, (frames[:, 2] + frames[:, 3]) / 2], dim=1)
@@ -187,7 +187,7 @@ def test_the_vector_is_that_of_the_same_layers_behind_the_students_own_projectio
     assert kept is not None
     wanted = torch.nn.functional.normalize(torch.randn(2, 8), dim=-1)
     examples = _examples(0)._replace(vectors=wanted)
-    with torch.no_grad(), reduced("cpu"):
+    with torch.no_grad(), reduced_precision("cpu"):
         heard, valid = run.student.learning(norms=False).cnn(examples.log_mel, examples.lengths)
     with torch.no_grad():
         expected = 1.0 - (kept.audio(heard, valid) * wanted).sum(dim=-1).mean()
@@ -462,7 +462,7 @@ def test_held_out_losses_are_means_over_the_starts_of_the_sounds(
     for index, samples in enumerate([35_280, 17_640, 17_640, 17_640]):
         sound = held_out.waveform(index)[:samples]
         sound = np.pad(sound, (0, samples - len(sound)))
-        heard = normalised(resampled(torch.from_numpy(sound[None]), 44_100, config.teacher_rate_hz))
+        heard = normalise(resample(torch.from_numpy(sound[None]), 44_100, config.teacher_rate_hz))
         frames, tags = map(torch.from_numpy, teacher.answers(config.teacher, heard.numpy()))
         log_mel, lengths = LogMel(AISFX)([sound])
         with torch.no_grad():
@@ -569,7 +569,7 @@ def test_a_diverged_run_leaves_its_last_checkpoint_to_start_from(
     assert state["step"] == 2
     assert all(torch.isfinite(value).all() for part in ("student", "average") for value in state[part].values())
     cnn = Cnn(TINY_CNN)
-    cnn.load_state_dict(converted(output, TINY_CNN))
+    cnn.load_state_dict(convert_cnn(output, TINY_CNN))
     distil(LogMel(AISFX), cnn, cache, replace(config, start=output, learning_rate=1e-5), again)
     assert all(torch.isfinite(value).all() for value in load_file(again).values())
 

@@ -17,7 +17,7 @@ from engine.models.cnn import PANNS_CNN10
 from engine.models.text import TextEncoder
 from engine.training import paper
 from engine.training.data.download import Source
-from engine.training.networks.checkpoints import converted
+from engine.training.networks.checkpoints import convert_cnn
 from tests.engine.training.tiny import panns_state
 
 
@@ -69,7 +69,7 @@ def test_what_is_installed_loads_and_is_recorded(sources: paper.PaperSources, tm
     told: list[tuple[str, int, int]] = []
     record = paper.install(tmp_path / "paper", sources, lambda *values: told.append(values))
     assert {name for name, _, _ in told} == {"Cnn10.pth", *(source.file for source in sources.text)}
-    weights = converted(tmp_path / "paper" / "cnn10.safetensors", PANNS_CNN10)
+    weights = convert_cnn(tmp_path / "paper" / "cnn10.safetensors", PANNS_CNN10)
     assert torch.equal(weights["bn0.weight"], panns_state()["bn0.weight"])
     text = TextEncoder.load(tmp_path / "paper" / "roberta-base")
     assert text.width == 16

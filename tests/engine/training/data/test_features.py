@@ -149,12 +149,12 @@ def test_rows_are_held_if_they_take_at_most_half_of_the_memory(tmp_path: Path, m
     room = 2 * (7 * view.width * 2)
     for free, is_held in ((room, True), (room - 1, False)):
         monkeypatch.setattr(features, "_free_bytes", lambda _, free=free: free)
-        assert isinstance(features.held(view, "cpu"), features.Held) == is_held
+        assert isinstance(features.to_device(view, "cpu"), features.Held) == is_held
 
 
 def test_token_numbers_are_not_held(tmp_path: Path) -> None:
     tokens = features.Tokens(["a dog barks"], TextEncoder.load(text_folder(tmp_path / "text")))
-    assert features.held(tokens, "cpu") is tokens
+    assert features.to_device(tokens, "cpu") is tokens
 
 
 def test_rows_can_be_read_once_all_are_written(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_rows_can_be_read_once_all_are_written(tmp_path: Path) -> None:
 
 def test_a_folder_appears_with_all_that_it_holds(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "rows"
-    with features.appearing(folder) as partial:
+    with features.atomic_folder(folder) as partial:
         (partial / "note").write_text("whole")
         assert [path.name for path in folder.parent.iterdir()] == [partial.name]
         assert partial.suffix == features.PARTIAL
@@ -182,14 +182,14 @@ def test_a_folder_appears_with_all_that_it_holds(tmp_path: Path) -> None:
 
 
 def test_a_folder_whose_filling_fails_never_appears(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), features.appearing(tmp_path / "cache" / "rows") as partial:
+    with pytest.raises(FileNotFoundError), features.atomic_folder(tmp_path / "cache" / "rows") as partial:
         (partial / "note").rename(tmp_path / "moved")
     assert not list((tmp_path / "cache").iterdir())
 
 
 def test_a_folder_that_another_process_filled_meanwhile_stays(tmp_path: Path) -> None:
     folder = tmp_path / "cache" / "rows"
-    with features.appearing(folder) as one, features.appearing(folder) as other:
+    with features.atomic_folder(folder) as one, features.atomic_folder(folder) as other:
         (one / "note").write_text("slower")
         (other / "note").write_text("quicker")
     assert (folder / "note").read_text() == "quicker"

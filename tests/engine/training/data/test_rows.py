@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.training.data.rows import concatenate, crop, drawn, drop_tokens
+from engine.training.data.rows import concatenate, crop, draw, drop_tokens
 
 PADDING = -1
 """No zero, so that it is seen where it should not be."""
@@ -116,7 +116,7 @@ def test_rows_stay_on_their_device_and_lengths_on_the_cpu(
 def test_each_list_is_drawn_from_evenly_as_often_as_it_is_named() -> None:
     lists = [np.array([3, 4, 5]), np.array([], np.int64), np.array([9]), np.array([10, 11])]
     which = np.tile([3, 0, 2, 0], 500)
-    found = drawn(lists, which, np.random.default_rng(0))
+    found = draw(lists, which, np.random.default_rng(0))
     assert found.dtype == np.int64
     assert all(number in lists[index] for number, index in zip(found, which, strict=True))
     shares = np.bincount(found) / 500
@@ -125,5 +125,5 @@ def test_each_list_is_drawn_from_evenly_as_often_as_it_is_named() -> None:
 
 def test_the_same_generator_draws_the_same() -> None:
     lists, which = [np.arange(100), np.arange(100, 200)], np.array([0, 1] * 20)
-    first, again, other = (drawn(lists, which, np.random.default_rng(seed)).tolist() for seed in (0, 0, 1))
+    first, again, other = (draw(lists, which, np.random.default_rng(seed)).tolist() for seed in (0, 0, 1))
     assert first == again != other

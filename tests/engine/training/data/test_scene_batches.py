@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.models.encoder import best_device
 from engine.training.data import scene_batches
 from engine.training.data.audio_cache import AudioCache
-from engine.training.data.scene_batches import SceneBatches, _Drawing, grain, normalised, resampled
+from engine.training.data.scene_batches import SceneBatches, _Drawing, normalise, rate_divisor, resample
 
 RATE = 8_000
 SAMPLES = 4_000
@@ -274,12 +274,12 @@ def test_sounds_between_samples_are_interpolated_and_silent_outside() -> None:
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [(44_100, 32_000), (32_000, 44_100), (48_000, 8_000), (8_000, 8_000)])
 def test_resampled_is_what_soxr_makes_of_it(from_hz: int, to_hz: int) -> None:
-    samples = grain(from_hz, to_hz) * (from_hz // 2 // grain(from_hz, to_hz))
+    samples = rate_divisor(from_hz, to_hz) * (from_hz // 2 // rate_divisor(from_hz, to_hz))
     at = np.arange(samples) / from_hz
     rng = np.random.default_rng(0)
     hertz, phases = rng.uniform(30.0, 0.42 * min(from_hz, to_hz), (2, 20)), rng.uniform(0.0, 6.3, (2, 20))
     waveforms = 0.1 * np.sin(2 * np.pi * hertz[:, :, None] * at + phases[:, :, None]).sum(axis=1)
-    found = resampled(torch.from_numpy(waveforms.astype(np.float32)), from_hz, to_hz).numpy()
+    found = resample(torch.from_numpy(waveforms.astype(np.float32)), from_hz, to_hz).numpy()
     assert found.shape == (2, samples * to_hz // from_hz)
     for row, waveform in zip(found, waveforms, strict=True):
         expected = soxr.resample(waveform, from_hz, to_hz, quality="VHQ")
@@ -288,9 +288,14 @@ def test_resampled_is_what_soxr_makes_of_it(from_hz: int, to_hz: int) -> None:
 
 
 def test_grains() -> None:
-    assert (grain(44_100, 32_000), grain(32_000, 44_100), grain(8_000, 8_000), grain(48_000, 8_000)) == (441, 320, 1, 6)
+    assert (
+        rate_divisor(44_100, 32_000),
+        rate_divisor(32_000, 44_100),
+        rate_divisor(8_000, 8_000),
+        rate_divisor(48_000, 8_000),
+    ) == (441, 320, 1, 6)
 
 
 def test_full_scale_is_a_peak_of_one_but_for_silence() -> None:
-    found = normalised(torch.tensor([[0.0, 0.25, -0.5], [3.0, 0.0, 1.5], [0.0, 0.0, 0.0]]))
+    found = normalise(torch.tensor([[0.0, 0.25, -0.5], [3.0, 0.0, 1.5], [0.0, 0.0, 0.0]]))
     assert found.tolist() == [[0.0, 0.5, -1.0], [1.0, 0.0, 0.5], [0.0, 0.0, 0.0]]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.errors import KnownError
 from engine.models.cnn import AISFX_CNN10, PANNS_CNN10, PANNS_CNN14, Cnn
-from engine.training.networks.checkpoints import aisfx, converted, panns
+from engine.training.networks.checkpoints import aisfx, convert_cnn, panns
 from tests.engine.training.tiny import panns_state
 
 
@@ -117,16 +117,16 @@ def test_published_checkpoints_are_read_as_what_the_cnn_tells_them_to_be(tmp_pat
     torch.save({"model": panns_state()}, tmp_path / "panns.pth")
     torch.save((_aisfx_state(), {"ucsMixed": (np.int64(2), 69)}), tmp_path / "aisfx.pth")
     for name, config, read in (("panns.pth", PANNS_CNN10, panns), ("aisfx.pth", AISFX_CNN10, aisfx)):
-        weights, expected = converted(tmp_path / name, config), read(tmp_path / name, config)
+        weights, expected = convert_cnn(tmp_path / name, config), read(tmp_path / name, config)
         assert set(weights) == set(expected) == set(Cnn(config).state_dict())
         assert all(torch.equal(weights[key], value) for key, value in expected.items())
     for name, config in (("panns.pth", AISFX_CNN10), ("aisfx.pth", PANNS_CNN10)):
         with pytest.raises(KnownError, match=name) as caught:
-            converted(tmp_path / name, config)
+            convert_cnn(tmp_path / name, config)
         assert caught.value.kind == "checkpoint_mismatch"
     (tmp_path / "aisfx.pth").write_bytes(b"cut short")
     with pytest.raises(KnownError, match=r"aisfx\.pth") as caught:
-        converted(tmp_path / "aisfx.pth", AISFX_CNN10)
+        convert_cnn(tmp_path / "aisfx.pth", AISFX_CNN10)
     assert caught.value.kind == "checkpoint_unreadable"
 
 
@@ -134,13 +134,13 @@ def test_converted_weights_load_whole_or_not_at_all(tmp_path: Path) -> None:
     state = Cnn(AISFX_CNN10).state_dict()
     floats = {name: value.half() for name, value in state.items() if value.is_floating_point()}
     save_file({**floats, "frontend.mel": torch.zeros(1)}, tmp_path / "audio.safetensors")
-    weights = converted(tmp_path / "audio.safetensors", AISFX_CNN10)
+    weights = convert_cnn(tmp_path / "audio.safetensors", AISFX_CNN10)
     Cnn(AISFX_CNN10).load_state_dict(weights)
     assert {value.dtype for name, value in weights.items() if name in floats} == {torch.float32}
     with pytest.raises(KnownError) as caught:
-        converted(tmp_path / "audio.safetensors", PANNS_CNN10)
+        convert_cnn(tmp_path / "audio.safetensors", PANNS_CNN10)
     assert caught.value.kind == "checkpoint_mismatch"
     (tmp_path / "audio.safetensors").write_bytes((tmp_path / "audio.safetensors").read_bytes()[:1000])
     with pytest.raises(KnownError, match=r"audio\.safetensors") as caught:
-        converted(tmp_path / "audio.safetensors", AISFX_CNN10)
+        convert_cnn(tmp_path / "audio.safetensors", AISFX_CNN10)
     assert caught.value.kind == "checkpoint_unreadable"

@@ -61,7 +61,7 @@ def sounds(tmp_path: Path) -> Files:
 def test_sounds_reach_it_at_their_full_scale_and_half_a_second_long_at_least(
     model: Path, sounds: Files, heard: list[NDArray[np.float32]]
 ) -> None:
-    logits = teacher.heard(sounds, model, RATE_HZ, model.parent / "cache").logits
+    logits = teacher.listen(sounds, model, RATE_HZ, model.parent / "cache").logits
     assert [waveform.shape for waveform in heard] == [(1, RATE_HZ // 2), (1, RATE_HZ)]
     assert [float(np.abs(waveform).max()) for waveform in heard] == pytest.approx([1.0, 1.0])
     for row, waveform in zip(logits, heard, strict=True):
@@ -74,12 +74,12 @@ def test_logits_stay_finite_however_sure_it_is(
 ) -> None:
     sure = torch.tensor([[0.0, 1.0, 0.5, 1.0, 0.0]])
     monkeypatch.setattr(Teacher, "forward", lambda *_: (torch.zeros(1, 2, tiny.WIDTH), sure))
-    logits = teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache").logits
+    logits = teacher.listen(sounds, model, RATE_HZ, tmp_path / "cache").logits
     np.testing.assert_allclose(logits, [[-16.1, 16.1, 0.0, 16.1, -16.1]] * 2, atol=0.2)
 
 
 def test_frames_are_kept_as_they_are(model: Path, sounds: Files, heard: list[NDArray[np.float32]]) -> None:
-    frames = teacher.heard(sounds, model, RATE_HZ, model.parent / "cache").frames
+    frames = teacher.listen(sounds, model, RATE_HZ, model.parent / "cache").frames
     assert (frames.lengths.tolist(), frames.width) == ([2, 5], tiny.WIDTH)
     assert len(heard) == 2
     for index, waveform in enumerate(heard):
@@ -92,14 +92,14 @@ def test_it_is_asked_once_until_it_or_the_sounds_change(
 ) -> None:
     cache = model.parent / "cache"
     for _ in range(2):
-        teacher.heard(sounds, model, RATE_HZ, cache)
+        teacher.listen(sounds, model, RATE_HZ, cache)
     assert len(heard) == 2
     tiny.write(model, seed=1)
-    teacher.heard(sounds, model, RATE_HZ, cache)
+    teacher.listen(sounds, model, RATE_HZ, cache)
     assert len(heard) == 4
-    teacher.heard(sounds, model, RATE_HZ // 2, cache)
+    teacher.listen(sounds, model, RATE_HZ // 2, cache)
     assert len(heard) == 6
-    teacher.heard(Files([tone(tmp_path / "2.wav", 440, 0.5)]), model, RATE_HZ, cache)
+    teacher.listen(Files([tone(tmp_path / "2.wav", 440, 0.5)]), model, RATE_HZ, cache)
     assert len(heard) == 7
 
 
@@ -128,7 +128,7 @@ def test_threads_keep_the_order_of_the_sounds(model: Path, tmp_path: Path, monke
     torch.set_num_threads(4)
     monkeypatch.setattr("engine.training.data.features.CHUNK", 16)
     sounds, told = Noises(40), list[tuple[int, int]]()
-    found = teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache", lambda *state: told.append(state))
+    found = teacher.listen(sounds, model, RATE_HZ, tmp_path / "cache", lambda *state: told.append(state))
     assert told == [(16, 40), (32, 40), (40, 40)]
     assert len(found.frames) == len(found.logits) == 40
     for index, logits in enumerate(found.logits):
@@ -145,13 +145,13 @@ def test_a_sound_that_cannot_be_read_stops_it_and_leaves_nothing(
     paths = [tone(tmp_path / f"{index}.wav", 440, 0.1) for index in range(12)]
     paths[5].write_bytes(b"not a sound")
     with pytest.raises(KnownError, match=r"5\.wav"):
-        teacher.heard(Files(paths), model, RATE_HZ, tmp_path / "cache")
+        teacher.listen(Files(paths), model, RATE_HZ, tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
 
 
 def test_it_leaves_torch_as_many_threads_as_before(model: Path, sounds: Files, tmp_path: Path) -> None:
     torch.set_num_threads(2)
-    teacher.heard(sounds, model, RATE_HZ, tmp_path / "cache")
+    teacher.listen(sounds, model, RATE_HZ, tmp_path / "cache")
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(torch.get_num_threads).result() == torch.get_num_threads() == 2
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from engine.training.running_mean import follow
+from engine.training.ema import update_ema
 
 
 def _norm(value: float, count: int) -> nn.BatchNorm1d:
@@ -23,7 +23,7 @@ def _norm(value: float, count: int) -> nn.BatchNorm1d:
 )
 def test_it_follows_fast_at_first_and_then_as_it_is_told(decay: float, step: int, kept: float) -> None:
     mean, model = _norm(1.0, 3), _norm(5.0, 7)
-    follow(mean, model, decay, step)
+    update_ema(mean, model, decay, step)
     for name, value in mean.state_dict().items():
         wanted = 7 if name == "num_batches_tracked" else kept * 1.0 + (1 - kept) * 5.0
         assert value.flatten().tolist() == pytest.approx([wanted] * value.numel()), name
@@ -36,9 +36,9 @@ def test_what_does_not_learn_stays_to_the_last_bit() -> None:
     mean = nn.Linear(50, 50)
     mean.load_state_dict(model.state_dict())
     for step in range(30):
-        follow(mean, model, 0.999, step)
+        update_ema(mean, model, 0.999, step)
     assert mean.weight.equal(model.weight)
 
 
 def test_a_model_without_weights_has_a_mean() -> None:
-    follow(nn.Identity(), nn.Identity(), 0.9, 0)
+    update_ema(nn.Identity(), nn.Identity(), 0.9, 0)

@@ -8,7 +8,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 @torch.no_grad()
-def follow(mean: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+def update_ema(mean: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Move ``mean`` towards ``model`` by all but the share ``decay`` of the way, in the first steps by more.
 
     What is not floating point, such as a count, is copied. ``step`` counts from 0.
