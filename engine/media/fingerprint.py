@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from engine.media.audio_bytes import audio_spans
+from engine.media.audio_bytes import Span, audio_spans
 
 HASH_BYTES: Final = 16
-_CHUNK_BYTES: Final = 1 << 20
+
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -31,52 +33,56 @@ class Digest:
     """Hashes a file along with its decoding, so that a file larger than the disk cache is read from disk but once.
 
     Args:
-        file: The open file.
-        size: Its length in bytes.
-        by_file: Also take the hash of the whole file.
+        file: The file, open for reading; nobody else may move its position meanwhile.
+        size: Its size in bytes.
+        by_file: Whether to hash the whole file too.
         alive: Called often while the work goes on.
     """
 
     def __init__(self, file: BinaryIO, size: int, by_file: bool, alive: Callable[[], None]) -> None:
         self._file = file
         self._alive = alive
-        self._spans = audio_spans(file, size)
-        self._next = 0  # the first span that does not lie before the position
-        self._audio = hashlib.blake2b(digest_size=HASH_BYTES)
-        self._rest = hashlib.blake2b(digest_size=HASH_BYTES)
-        self._whole = hashlib.blake2b(digest_size=HASH_BYTES) if by_file else None
+        self._audio, self._rest, self._whole = (hashlib.blake2b(digest_size=HASH_BYTES) for _ in range(3))
+        self._by_file = by_file
+        self._stretches = _stretches(audio_spans(file, size))
         self._position = 0
-        file.seek(0)
+        self._end, self._is_audio = 0, False
 
-    def advance(self, position: float) -> bool:
-        """Take in the file up to about ``position`` bytes; False at its end."""
+    def advance(self, position: float) -> None:
+        """Take in the file up to about ``position`` bytes, or to its end.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
         self._alive()
         while self._position < position:
-            chunk = self._file.read(_CHUNK_BYTES)
-            if not chunk:
-                return False
-            self._take(memoryview(chunk))
             self._alive()
-        return True
+            if self._position >= self._end:
+                self._end, self._is_audio = next(self._stretches)
+                continue
+            self._file.seek(self._position)
+            chunk = self._file.read(min(_CHUNK_BYTES, self._end - self._position))
+            if not chunk:
+                return
+            (self._audio if self._is_audio else self._rest).update(chunk)
+            if self._by_file:
+                self._whole.update(chunk)
+            self._position += len(chunk)
 
     def finish(self) -> Fingerprint:
-        """Take in the rest."""
+        """Take in what is left; the fingerprint.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
         self.advance(float("inf"))
-        whole = self._whole.digest() if self._whole is not None else None
+        whole = self._whole.digest() if self._by_file else None
         return Fingerprint(self._audio.digest(), self._rest.digest(), whole)
 
-    def _take(self, chunk: memoryview) -> None:
-        """Split a chunk into what is audio and what is not."""
-        if self._whole is not None:
-            self._whole.update(chunk)
-        start, end = self._position, self._position + len(chunk)
-        at = start
-        while at < end:
-            first, last = self._spans[self._next] if self._next < len(self._spans) else (end, end)
-            is_audio = first <= at
-            until = min(last if is_audio else first, end)
-            (self._audio if is_audio else self._rest).update(chunk[at - start : until - start])
-            at = until
-            if at >= last:
-                self._next += 1
-        self._position = end
+
+def _stretches(spans: Iterable[Span]) -> Iterator[tuple[int, bool]]:
+    """Where each stretch of a file ends, and whether it is audio; the last one never ends."""
+    for span in spans:
+        yield span.start, False
+        yield span.end, True
+    yield sys.maxsize, False
