@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load
@@ -34,6 +35,8 @@ BATCH_S = 30.0
 """Most padded audio in one pass of the CNN: more is no quicker, and takes more memory."""
 SHORTEST_SHARE = 0.8
 """Sounds share a pass where the shortest is at least this share of the longest, so that little is padding."""
+FRAMES_IN_STEP = 32
+"""Passes are padded to a multiple of so many log-mel frames, so that sounds of all lengths make few shapes."""
 PROBES = 4
 FEW_CAPTIONS = 4
 """So few are encoded on one thread: it is as quick, and does not stall while decoding keeps the other cores busy."""
@@ -139,8 +142,9 @@ class Encoder:
     def _run_cnn(self, log_mel: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if self._dtype is None:
             self._dtype = self._fastest_dtype()
+        spare = -log_mel.shape[1] % FRAMES_IN_STEP
         with self._autocast(self._dtype):
-            features: tuple[Tensor, Tensor] = self._cnn(log_mel, lengths)
+            features: tuple[Tensor, Tensor] = self._cnn(F.pad(log_mel, (0, 0, 0, spare)), lengths)
         return features
 
     def _autocast(self, dtype: torch.dtype) -> AbstractContextManager[Any]:

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
+from engine.models.memory import bound_memory
 from engine.models.packs import Pack
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class EncoderSource:
 
     def _load(self, loaded: Future[Encoder]) -> None:
         try:
+            bound_memory()
             from engine.models.encoder import Encoder
 
             encoder = Encoder.load(self.pack)
