@@ -83,6 +83,8 @@ def test_sounds_left_out_do_not_cost_others_their_place(store: Library, root: Pa
         root / "rain.wav",
     ]
     assert rank(store, "x", without=[hit.sound_id for hit in whole]) == ()
+    best, second, *_ = rank(store, "x", limit=9)
+    assert [hit.sound_id for hit in rank(store, "x", 1, without=[best.sound_id])] == [second.sound_id]
 
 
 def test_each_query_of_many_is_answered_as_if_alone(store: Library, root: Path) -> None:
