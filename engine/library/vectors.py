@@ -39,10 +39,6 @@ class VectorIndex:
     def __init__(self, dim: int, first_block: int = 4096) -> None:
         self.dim = dim
         self._first_block = first_block
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything."""
         self._blocks: list[Floats] = []
         self._segments = 0
         self._contents = 0
@@ -56,11 +52,6 @@ class VectorIndex:
     def __len__(self) -> int:
         """Number of segments, hidden ones included."""
         return self._segments
-
-    @property
-    def searchable(self) -> int:
-        """Number of segments of visible contents."""
-        return int(self._rows_per_content()[self._visible[: self._contents]].sum())
 
     def reserve(self, segments: int) -> None:
         """Make room for so many further segments in one block (memory is taken up only as they are appended)."""
@@ -127,14 +118,6 @@ class VectorIndex:
         """Let searches return these contents and no others."""
         self._visible[:] = False
         self.show(content_ids)
-
-    def vectors_of(self, content_id: int) -> Floats:
-        """The vectors of a content in order, (its segments, dim); (0, dim) where there are none."""
-        slot = int(self._slots_of(np.array([content_id]))[0])
-        if slot < 0:
-            return np.empty((0, self.dim), np.float32)
-        first, end = self._rows(slot)
-        return np.concatenate([block[max(first - at, 0) : max(end - at, 0)] for at, block in self._used_blocks()])
 
     def search(self, query: Floats, limit: int) -> list[Ranked]:
         """The visible contents whose best segments score highest, best first, equal scores by content id.
@@ -211,14 +194,6 @@ class VectorIndex:
                 strict=True,
             )
         ]
-
-    def _rows(self, slot: int) -> tuple[int, int]:
-        """First row of a content and the row after its last."""
-        end = self._first_rows[slot + 1] if slot + 1 < self._contents else self._segments
-        return int(self._first_rows[slot]), int(end)
-
-    def _rows_per_content(self) -> Ids:
-        return np.diff(self._first_rows[: self._contents], append=self._segments)
 
     def _slots_of(self, content_ids: Ids) -> Ids:
         """Positions among contents (n,), -1 for those without segments here."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,9 +66,6 @@ def test_search_equals_the_reference(
     expected = reference(contents, visible, query, max(limit, 0))
     assert index.search(np.array(query, np.float32), limit) == expected
     assert len(index) == sum(len(segments) for _, segments in contents)
-    assert index.searchable == sum(len(segments) for id_, segments in contents if id_ in visible)
-    for id_, segments in contents:
-        np.testing.assert_array_equal(index.vectors_of(id_), np.array(segments, np.float32))
 
 
 @settings(deadline=None)
@@ -81,17 +80,20 @@ def test_many_queries_at_once_answer_as_one_by_one(contents: list[Content], quer
 def test_many_queries_are_taken_in_parts_that_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     index = VectorIndex(DIM)
     fill(index, [(id_, [[id_, 0, 0]]) for id_ in range(10)])
-    sizes: list[int] = []
-    scores = VectorIndex._scores
-
-    def noting(self: VectorIndex, queries: module.Floats) -> module.Floats:
-        sizes.append(len(queries))
-        return scores(self, queries)
-
+    shapes = note_matrices(monkeypatch)
     monkeypatch.setattr(module, "_SCORES_AT_ONCE", 30)
-    monkeypatch.setattr(VectorIndex, "_scores", noting)
     assert len(index.search_many(np.ones((7, DIM), np.float32), 2)) == 7
-    assert sizes == [3, 3, 1]
+    assert shapes == [(3, 10), (3, 10), (1, 10)], "queries times segments"
+
+
+def test_only_contents_that_are_allowed_and_visible_are_found() -> None:
+    index = VectorIndex(DIM)
+    fill(index, [(id_, [[id_, 0, 0]]) for id_ in (2, 5, 7, 9)])
+    index.show(np.array([7]), False)
+    query = np.array([[1, 0, 0]], np.float32)
+    (found,) = index.search_many(query, 9, np.array([5, 7, 2, 1000, 5]))
+    assert [match.content_id for match in found] == [5, 2]
+    assert index.search_many(query, 9, np.empty(0, np.int64)) == [[]]
 
 
 def test_show_only_and_has() -> None:
@@ -100,34 +102,38 @@ def test_show_only_and_has() -> None:
     index.show_only(np.array([2, 7, 1000]))
     assert [match.content_id for match in index.search(np.array([1, 0, 0], np.float32), 9)] == [2]
     assert index.has(np.array([2, 3, 9, 1000])).tolist() == [True, False, True, False]
-    assert index.vectors_of(1000).shape == (0, DIM)
 
 
-def test_clear_forgets_everything() -> None:
-    index = VectorIndex(DIM)
-    fill(index, [(1, [[1, 0, 0]])])
-    index.clear()
-    assert len(index) == 0
-    assert index.search(np.ones(DIM, np.float32), 3) == []
-    fill(index, [(1, [[2, 0, 0]])])
-    assert index.search(np.array([1, 0, 0], np.float32), 3) == [Ranked(1, 2.0, 0.0, 1.0)]
-
-
-def test_growing_never_copies_vectors() -> None:
+def test_growing_never_copies_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = note_matrices(monkeypatch)
     index = VectorIndex(DIM, first_block=2)
     fill(index, [(1, [[1, 1, 1]] * 2)])
-    first = index._blocks[0]
     fill(index, [(2, [[1, 1, 1]] * 50)])
-    assert index._blocks[0] is first
-    assert len(index._blocks) == 2
+    assert shapes == [(2, DIM), (50, DIM)], "the second one holds what is new, and no more"
 
 
-def test_reserved_room_is_one_block() -> None:
+def test_reserved_room_is_one_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = note_matrices(monkeypatch)
     index = VectorIndex(DIM)
     index.reserve(10)
     index.reserve(10)
     fill(index, [(id_, [[id_, 0, 0]]) for id_ in range(10)], slice_=3)
-    assert [len(block) for block in index._blocks] == [10]
+    assert shapes == [(10, DIM)]
+
+
+def note_matrices(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """The shapes of the matrices that are allocated from now on."""
+    shapes: list[tuple[int, ...]] = []
+    empty = np.empty
+
+    def noting(shape: int | tuple[int, ...], *args: Any, **kwargs: Any) -> NDArray[Any]:
+        if isinstance(shape, tuple) and len(shape) == 2:
+            shapes.append(shape)
+        array: NDArray[Any] = empty(shape, *args, **kwargs)
+        return array
+
+    monkeypatch.setattr(np, "empty", noting)
+    return shapes
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.library.protocols import Library
-from engine.library.query import Condition, Field, Not
+from engine.library.query import Condition, Field, Not, Operator
 from tests.engine.library.library import (
     DIM,
     everything,
@@ -83,6 +83,8 @@ def test_sounds_left_out_do_not_cost_others_their_place(store: Library, root: Pa
         root / "rain.wav",
     ]
     assert rank(store, "x", without=[hit.sound_id for hit in whole]) == ()
+    best, second, *_ = rank(store, "x", limit=9)
+    assert [hit.sound_id for hit in rank(store, "x", 1, without=[best.sound_id])] == [second.sound_id]
 
 
 def test_each_query_of_many_is_answered_as_if_alone(store: Library, root: Path) -> None:
@@ -131,3 +133,23 @@ def test_a_filter_that_passes_one_of_two_equal_files_finds_that_one(store: Libra
 def test_a_file_is_no_folder_that_it_lies_in(store: Library, root: Path) -> None:
     index_folder(store, root)
     assert rank(store, "x", where=Condition(Field.FOLDER, str(root / "rain.wav"))) == ()
+
+
+@pytest.mark.parametrize(
+    ("field", "part", "is_found"),
+    [
+        (Field.NAME, "STRASSE", True),
+        (Field.NAME, "ße.w", True),
+        (Field.NAME, "%", False),
+        (Field.NAME, "_", False),
+        (Field.NAME, "sounds", False),
+        (Field.SUFFIX, "WA", True),
+        (Field.SUFFIX, "straße", False),
+    ],
+)
+def test_a_text_that_contains_another_in_any_case(
+    store: Library, tmp_path: Path, field: Field, part: str, is_found: bool
+) -> None:
+    sound = write(tmp_path / "sounds" / "Straße.WAV", "a street")
+    index_folder(store, sound.parent)
+    assert len(rank(store, "x", where=Condition(field, part, Operator.CONTAINS))) == is_found
