@@ -46,7 +46,12 @@ class Operator(StrEnum):
     CONTAINS = "contains"
 
 
-class Condition(msgspec.Struct, frozen=True, tag="is", tag_field="op"):
+_TEXTS: Final = frozenset({Field.FOLDER, Field.NAME, Field.SUFFIX})
+_FOR_TEXTS: Final = frozenset({Operator.IS, Operator.CONTAINS})
+_FOR_NUMBERS: Final = frozenset(Operator) - {Operator.CONTAINS}
+
+
+class Condition(msgspec.Struct, frozen=True, tag="is", tag_field="op", forbid_unknown_fields=True):
     """One field of a sound compared with a value."""
 
     field: Field
@@ -54,19 +59,19 @@ class Condition(msgspec.Struct, frozen=True, tag="is", tag_field="op"):
     by: Operator = Operator.IS
 
 
-class AllOf(msgspec.Struct, frozen=True, tag="and", tag_field="op"):
+class AllOf(msgspec.Struct, frozen=True, tag="and", tag_field="op", forbid_unknown_fields=True):
     """Every part holds; no parts hold always."""
 
     parts: tuple[Filter, ...]
 
 
-class AnyOf(msgspec.Struct, frozen=True, tag="or", tag_field="op"):
+class AnyOf(msgspec.Struct, frozen=True, tag="or", tag_field="op", forbid_unknown_fields=True):
     """At least one part holds; no parts never hold."""
 
     parts: tuple[Filter, ...]
 
 
-class Not(msgspec.Struct, frozen=True, tag="not", tag_field="op"):
+class Not(msgspec.Struct, frozen=True, tag="not", tag_field="op", forbid_unknown_fields=True):
     """The part does not hold."""
 
     part: Filter
@@ -75,7 +80,7 @@ class Not(msgspec.Struct, frozen=True, tag="not", tag_field="op"):
 Filter = Condition | AllOf | AnyOf | Not
 
 
-class Likeness(msgspec.Struct, frozen=True, omit_defaults=True):
+class Likeness(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """A sound to be like: a file (in the library or not) or a sound of the library by its id; all of it, or a region.
 
     ``weight`` says how much it counts beside the words (1) and the others; it is negative for a sound to be unlike.
@@ -88,7 +93,7 @@ class Likeness(msgspec.Struct, frozen=True, omit_defaults=True):
     weight: float = 1.0
 
 
-class Query(msgspec.Struct, frozen=True, omit_defaults=True):
+class Query(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What to find, and which part of the answer is wanted: hits ``offset + 1`` to ``offset + limit`` by rank.
 
     Words are a caption; they count once beside each likeness's weight. Without words and likenesses there is nothing
@@ -129,7 +134,25 @@ def checked(query: Query) -> Query:
             raise _invalid("a sound to be like is named either by its path or by its id")
         if likeness.start_s is not None and likeness.end_s is not None and likeness.start_s >= likeness.end_s:
             raise _invalid(f"a region from {likeness.start_s:g} s to {likeness.end_s:g} s holds nothing")
+    if query.where is not None:
+        _check_filter(query.where)
     return query
+
+
+def _check_filter(where: Filter) -> None:
+    """Refuse what has no meaning: numbers compared with texts, and texts put in an order."""
+    match where:
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                _check_filter(part)
+        case Not(part):
+            _check_filter(part)
+        case Condition(field, value, by):
+            is_text = field in _TEXTS
+            if isinstance(value, str) != is_text:
+                raise _invalid(f"{field} is compared with {value!r}, which is {'no text' if is_text else 'no number'}")
+            if by not in (_FOR_TEXTS if is_text else _FOR_NUMBERS):
+                raise _invalid(f"{field} cannot be compared by “{by}”")
 
 
 def to_json(query: Query) -> bytes:
