@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from engine.cli.commands import main
+from engine.models.source import EncoderSource
 from tests.engine.command_line import RATE_HZ, Cli, posix_only
 from tests.tiny_pack import make_pack
 
@@ -164,6 +165,7 @@ def test_line_n_of_the_answers_is_for_line_n_of_the_captions(reader: Cli, tmp_pa
 KILLED_AFTER_A_COMMIT = """
 import os, signal, sys
 from engine.cli.commands import main
+from engine.models.source import EncoderSource
 from engine.library.sqlite.work import SqliteWorkQueue
 
 save = SqliteWorkQueue.save_indexed
@@ -200,3 +202,40 @@ def test_kill_9_keeps_all_that_was_committed(cli: Cli, tmp_path: Path, pack: str
     assert 0 < kept < sounds
     assert f"{sounds - kept} indexed, {kept} unchanged" in cli("index", str(folder))
     assert cli.json("status")["counts"] == {"pending": 0, "indexed": sounds, "failed": 0, "missing": 0}
+
+
+def test_a_folder_is_relinked_without_models(cli: Cli, sounds: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("index", str(sounds))
+    before = {hit["path"] for hit in cli.json("search", "rain")["hits"]}
+    moved = sounds.rename(sounds.with_name("elsewhere"))
+    with monkeypatch.context() as patch:
+        patch.setattr(EncoderSource, "start", lambda _: pytest.fail("they were loaded"))
+        assert "0 indexed, 4 unchanged, 0 moved" in cli("relink", str(sounds), str(moved))
+    after = {hit["path"] for hit in cli.json("search", "rain")["hits"]}
+    assert after == {path.replace(str(sounds), str(moved)) for path in before}
+    cli("relink", str(sounds), str(moved), expect=1)
+    assert "is not a folder of the library" in cli.err
+
+
+def test_verifying_finds_a_sound_that_was_replaced_in_place(cli: Cli, sounds: Path) -> None:
+    cli("index", str(sounds))
+    status = (sounds / "bell.wav").stat()
+    soundfile.write(sounds / "bell.wav", np.random.default_rng(77).standard_normal(RATE_HZ) * 0.1, RATE_HZ)
+    os.utime(sounds / "bell.wav", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert "0 indexed, 4 unchanged" in cli("index")
+    assert "1 indexed" in cli("index", "--verify")
+
+
+def test_a_whole_query_is_searched(reader: Cli, ready: Path, tmp_path: Path) -> None:
+    like = {"path": str(ready / "sounds" / "bell.wav")}
+    long = {"op": "is", "field": "duration_s", "by": ">", "value": 2.5}
+    text = json.dumps({"like": [like], "where": long, "limit": 9})
+    (tmp_path / "query.json").write_text(text)
+    for argument in (text, f"@{tmp_path / 'query.json'}"):
+        hits = reader.json("search", "--query", argument)["hits"]
+        assert sorted(Path(hit["path"]).name for hit in hits) == ["door é🚪.ogg", "long.wav"]
+    reader("search", "--query", "{", expect=1)
+    assert "The query cannot be asked" in reader.err
+    reader("search", "--query", f"@{tmp_path / 'none.json'}", expect=1)
+    assert "cannot be read" in reader.err
+    reader("search", "rain", "--query", text, expect=2)
