@@ -5,32 +5,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import ErrorKind, KnownError
 from engine.service import messages as m
-from engine.service.loop import Inbox, Loop, Sent
+from engine.service.client import Client, Inbox, OnMessage, Sent
+from engine.service.loop import Loop
 
 log = logging.getLogger(__name__)
-
-OnMessage = Callable[[m.Reply | m.Event], None]
-
-
-class Client:
-    """Somebody who asks: numbers its requests, and gets one reply to each, and every event."""
-
-    def __init__(self, engine: Engine, on_message: OnMessage) -> None:
-        self._engine = engine
-        self.on_message = on_message
-
-    def send(self, request_id: int, request: m.Request) -> None:
-        """Queue a request; never blocks. The reply bears the number."""
-        self._engine.take(Sent(self, request_id, request))
-
-    def close(self) -> None:
-        """Hear nothing any more."""
-        self._engine.disconnect(self)
 
 
 class Engine:
@@ -57,15 +39,14 @@ class Engine:
         Args:
             on_message: Called with replies and events, on the engine thread as a rule; must not block.
         """
-        client = Client(self, on_message)
+        client = Client(self._take, self._disconnect, on_message)
         with self._lock:
             self._clients.append(client)
             for event in self._news.values():
                 on_message(event)
         return client
 
-    def disconnect(self, client: Client) -> None:
-        """Let a client hear nothing any more; its requests that wait are not answered."""
+    def _disconnect(self, client: Client) -> None:
         with self._lock:
             if client in self._clients:
                 self._clients.remove(client)
@@ -74,8 +55,7 @@ class Engine:
         """Start the thread; LibraryOpened and EncoderReady follow, or EngineStopped."""
         self._thread.start()
 
-    def take(self, sent: Sent) -> None:
-        """Queue what a client sent."""
+    def _take(self, sent: Sent) -> None:
         with self._lock:
             if not self._stopped:
                 self._inbox.put(sent)

@@ -7,15 +7,15 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import KnownError
 from engine.library.types import IndexPhase, SoundState
 from engine.service import messages as m
+from engine.service.client import Inbox, Sent
 
 if TYPE_CHECKING:
-    from engine.service.engine import Client
     from engine.service.session import Session
 
 log = logging.getLogger(__name__)
@@ -24,19 +24,6 @@ PROGRESS_INTERVAL_S = 0.2
 FOLDERS_INTERVAL_S = 2.0
 LOADING_INTERVAL_S = 0.02
 """How often to look whether the encoder is loaded, where there is nothing else to do."""
-
-
-@dataclass(frozen=True)
-class Sent:
-    """A request, with who sent it and the number that its reply shall bear."""
-
-    client: Client
-    request_id: int
-    request: m.Request
-
-
-Inbox = queue.Queue[Sent | None]
-"""None asks the thread to end."""
 
 
 class Loop:
