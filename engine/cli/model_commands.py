@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -21,14 +19,11 @@ from engine.models.packs import find_pack
 from engine.paths import DEFAULT_PACK
 
 if TYPE_CHECKING:
-    from engine.training.distil import DistilConfig
     from engine.training.measure.evaluate import Evaluation
     from engine.training.recipe import Recipe
 
 RUNS = Path("data", "runs")
 CACHE = Path("data", "cache")
-RESULTS = ("tied.safetensors", "audio.safetensors", "text", "history.png", "pack")
-CONFIG, PROGRESS, RECORD = "config.json", ("history.jsonl", "checkpoint.pt"), "recipe.json"
 SHOWN_FAILURES = 5
 
 ConfigFile = Annotated[
@@ -88,9 +83,7 @@ def train(
     require_training()
     from engine.training.config_files import about, find_config
     from engine.training.packing import pack_run
-    from engine.training.recipe import prepare
-    from engine.training.run_record import RunRecord
-    from engine.training.train import train as run_training
+    from engine.training.runs import run_recipe
 
     path = find_config(config)
     recipe, chosen = read_recipe(path), _available(device)
@@ -98,25 +91,8 @@ def train(
         recipe = dataclasses.replace(recipe, train=dataclasses.replace(recipe.train, seed=seed))
     folder = output or RUNS / (path.stem if seed is None else f"{path.stem}-seed{seed}")
     with _working(folder):
-        if fresh:
-            is_run = (folder / CONFIG).is_file() and any((folder / name).is_file() for name in (*PROGRESS, RECORD))
-            _forget([folder / name for name in (*RESULTS, *PROGRESS, CONFIG)], is_run)
-        record, begun = RunRecord.of(recipe), (folder / "checkpoint.pt").exists()
-        if begun:
-            record.check(folder)
         with phases() as shown:
-            shown.say(f"Preparing sounds and captions (cached in {cache})")
-            data, validation = prepare(recipe, cache, shown.show, chosen)
-            captions = sum(len(rows) for rows in data.captions)
-            sets = ", ".join(f"{name} ({len(each.captions)} captions)" for name, each in validation.items())
-            shown.say(
-                f"Training on {sum(map(bool, map(len, data.captions)))} sounds with {captions} captions into {folder}"
-            )
-            shown.say(f"Validating on {len(next(iter(validation.values())).sounds)} sounds: {sets}")
-            if not begun:
-                record.write(folder)
-            told = _Epochs(recipe, folder, shown).show
-            result = run_training(recipe.train, data, validation, folder, told, chosen)
+            result = run_recipe(recipe, folder, cache, chosen, fresh, shown, _Epochs(recipe, shown).show)
         _plot(result.history, folder / "history.png")
         metrics = " and ".join(recipe.train.metrics)
         console.write(f"Best after epoch {result.epoch} of {len(result.history)}: {metrics} {result.best:.4f}")
@@ -186,63 +162,18 @@ def distil(
 ) -> None:
     """Distil a tagging teacher into a CNN, the audio encoder of a pack."""
     require_training("onnx")
-    from engine.models.frontend import LogMel
-    from engine.training import distil as distilling
     from engine.training.config_files import find_config
-    from engine.training.data.audio_cache import AudioCache
-    from engine.training.data.tables import load_manifest
-    from engine.training.networks.encoders import FRONTENDS
-    from engine.training.networks.model import layers_of_run
+    from engine.training.reading import read_distillation
+    from engine.training.runs import run_distillation
 
     path = find_config(config)
     settings = read_distillation(path)
     target = output or RUNS / path.stem / "cnn10.safetensors"
-    if target.suffix != ".safetensors":  # what else a run writes is named after it
-        raise KnownError(
-            ErrorKind.OUTPUT_NOT_SAFETENSORS, f"{target} is no name for weights.", "End --output with .safetensors."
-        )
     chosen = _available(device)
-    frontend, cnn = LogMel(FRONTENDS[settings.frontend]), distilling.first_cnn(settings)
-    layers = layers_of_run(settings.layers) if settings.layers is not None else None
-    tables = (settings.table, *settings.more)
-    sounds = [clip.path for table in tables for clip in load_manifest(table, settings.split)]
-    unheard = [clip.path for clip in load_manifest(settings.table, settings.held_out)] if settings.held_out else []
-    if known := {each.resolve() for each in sounds} & {each.resolve() for each in unheard}:
-        raise KnownError(
-            ErrorKind.CONFIG_INVALID,
-            f"{path}: held_out names sounds that are learned from, {min(known).as_posix()} first.",
-            "Name another split there, or take them out of more.",
-        )
     with _working(target.parent), phases() as shown:
-        if fresh:
-            _, *records = written = distilling.run_files(target)
-            _forget(written, any(path.is_file() for path in records))
-        shown.say(f"Decoding {len(sounds)} sounds (cached in {cache})")
-
-        def decoded(name: str, sounds: Sequence[Path]) -> AudioCache:
-            rate = frontend.config.sample_rate_hz
-            return AudioCache.build(cache / name, sounds, rate, lambda done, total: shown.show("Decoding", done, total))
-
-        audio = decoded(f"distil-{path.stem}", sounds)
-        held_out = decoded(f"distil-{path.stem}/held-out", unheard) if unheard else None
-        shown.say(f"Distilling {settings.teacher.name} on {chosen} into {target}")
-
-        def show(state: distilling.DistilProgress) -> None:
-            losses = f"frame loss {state.frame_loss:.4f}, tag loss {state.tag_loss:.5f}"
-            if layers is not None:
-                losses += f", vector loss {state.vector_loss:.4f}"
-            detail = f"{losses}, {state.crops_per_s:.0f} crops/s"
-            shown.show("Steps", state.step, settings.steps, detail)
-            if state.is_checkpoint:
-                if state.held_out_frame_loss is not None:
-                    detail += f"; held out: frame loss {state.held_out_frame_loss:.4f}"
-                if state.held_out_vector_loss is not None:
-                    detail += f", vector loss {state.held_out_vector_loss:.4f}"
-                shown.say(f"step {state.step}: {detail}")
-
-        distilling.distil(frontend, cnn, audio, settings, target, layers, chosen, show, held_out)
+        with_layers = run_distillation(settings, path, target, cache, chosen, fresh, shown)
     console.write(f"Weights   {target}")
-    if layers is not None:
+    if with_layers:
         console.write(f"Layers    {target.with_suffix('.tied.safetensors')}")
     console.write("Next      name them as encoders.weights (and start) in a configuration for “foundsound train”")
 
@@ -251,62 +182,24 @@ def read_recipe(path: Path) -> Recipe:
     """A training's configuration, checked before anything long starts.
 
     Raises:
-        KnownError: As ``engine.training.config_files.load_config``; ``training_needs_more`` when a teacher is named but
+        KnownError: As ``engine.training.reading.read_recipe``; ``training_needs_more`` when a teacher is named but
             cannot run here.
     """
-    from engine.training.config_files import load_config
-    from engine.training.recipe import Recipe
+    from engine.training import reading
 
-    recipe = load_config(Recipe, path)
-    layers = recipe.train
-    if layers.kind == "transformer" and layers.dim % layers.heads:
-        raise KnownError(
-            ErrorKind.CONFIG_INVALID,
-            f"{path}: train.dim {layers.dim} is no multiple of train.heads {layers.heads}.",
-            "Change one of the two.",
-        )
+    recipe = reading.read_recipe(path)
     if recipe.teacher is not None:
         require_training("onnx")
     return recipe
 
 
-def read_distillation(path: Path) -> DistilConfig:
-    """A distillation's configuration, checked before anything long starts.
-
-    Raises:
-        KnownError: As ``engine.training.config_files.load_config``; ``config_invalid`` when a scene of ``crops_s`` is
-            too short for a teacher, or ``frozen_blocks`` is more than the CNN has.
-    """
-    from engine.training.config_files import load_config
-    from engine.training.distil import DistilConfig
-    from engine.training.networks.encoders import CNNS
-    from engine.training.networks.teacher import SHORTEST_S
-
-    settings = load_config(DistilConfig, path)
-    if min(settings.crops_s) < SHORTEST_S:
-        raise KnownError(
-            ErrorKind.CONFIG_INVALID,
-            f"{path}: crops_s has {min(settings.crops_s):g} s, too short for a teacher.",
-            f"Write no less than {SHORTEST_S:g} there.",
-        )
-    if settings.frozen_blocks > (blocks := len(CNNS[settings.cnn].pools)):
-        raise KnownError(
-            ErrorKind.CONFIG_INVALID,
-            f"{path}: frozen_blocks is {settings.frozen_blocks}, and the CNN has {blocks} blocks.",
-            "Write a smaller number there.",
-        )
-    return settings
-
-
 class _Epochs:
     """Tells of each epoch: its losses and the figures that decide."""
 
-    def __init__(self, recipe: Recipe, folder: Path, shown: Phases) -> None:
+    def __init__(self, recipe: Recipe, shown: Phases) -> None:
         self._metrics = recipe.train.metrics
         self._epochs = recipe.train.max_epochs
         self._shown = shown
-        if (folder / "checkpoint.pt").exists():
-            shown.say(f"Going on with {folder}")
 
     def show(self, line: Mapping[str, Any]) -> None:
         losses = ", ".join(
@@ -352,30 +245,6 @@ def _available(device: Device) -> str:
     from engine.training.networks.devices import available
 
     return available(device.value)
-
-
-def _forget(paths: Sequence[Path], ours: bool) -> None:
-    """Delete what an earlier run wrote, and nothing else.
-
-    Args:
-        paths: What a run writes; what tells that it was one comes last, so that a deletion cut short can be repeated.
-        ours: Whether such a run is there: the user's own files may have the same names.
-
-    Raises:
-        KnownError: ``run_unknown`` when something is there that was not ours.
-    """
-    there = [path for path in paths if os.path.lexists(path)]
-    if there and not ours:
-        raise KnownError(
-            ErrorKind.RUN_UNKNOWN,
-            f"{there[0]} is not known to be of an earlier run, so it is not deleted.",
-            "Name another --output, or move it away.",
-        )
-    for path in there:
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 @contextmanager
