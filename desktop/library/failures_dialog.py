@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
@@ -35,7 +37,7 @@ class FailuresDialog(QDialog):
 
     opened = Signal()
     retry_requested = Signal()
-    reveal_requested = Signal(object)
+    reveal_requested = Signal(Path)
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -20,8 +20,8 @@ class FolderRow(QFrame):
         remove_requested(Folder), reveal_requested(Folder), failures_requested(): from its button and context menu.
     """
 
-    remove_requested = Signal(object)
-    reveal_requested = Signal(object)
+    remove_requested = Signal(Folder)
+    reveal_requested = Signal(Folder)
     failures_requested = Signal()
 
     def __init__(self, folder: Folder, theme: Theme, icons: Icons) -> None:

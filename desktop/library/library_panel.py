@@ -24,8 +24,8 @@ class LibraryPanel(QFrame):
         failures_requested(): show what could not be read.
     """
 
-    remove_requested = Signal(object)
-    reveal_requested = Signal(object)
+    remove_requested = Signal(Folder)
+    reveal_requested = Signal(Folder)
     failures_requested = Signal()
 
     def __init__(self, theme: Theme, icons: Icons, add_folder: QAction) -> None:

@@ -23,7 +23,7 @@ class EmptyState(QWidget):
         example_chosen(str): a caption to try.
     """
 
-    action_requested = Signal(object)
+    action_requested = Signal(PageAction)
     example_chosen = Signal(str)
 
     def __init__(self, theme: Theme, icons: Icons) -> None:

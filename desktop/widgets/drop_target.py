@@ -39,8 +39,8 @@ class DropTarget(QObject):
     """
 
     folders_dropped = Signal(object)
-    sound_dropped = Signal(object)
-    refused = Signal(object)
+    sound_dropped = Signal(Path)
+    refused = Signal(KnownError)
 
     def __init__(self, window: QWidget, theme: Theme) -> None:
         super().__init__(window)

@@ -134,6 +134,10 @@ class Catalogue(Protocol):
 
     def status(self) -> LibraryStatus: ...
 
+    def count_searchable(self) -> int:
+        """How many sounds are indexed: what a search could find."""
+        ...
+
     def folders(self) -> tuple[Folder, ...]:
         """The folders with their counts, in the order they were added."""
         ...
@@ -189,7 +193,7 @@ class Catalogue(Protocol):
 
     def sound(self, sound_id: int) -> StoredSound | None: ...
 
-    def paths_of(self, audio_hash: bytes) -> list[Path]:
+    def sounds_with(self, audio_hash: bytes) -> list[StoredSound]:
         """Indexed sounds that hold this audio."""
         ...
 

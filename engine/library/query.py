@@ -161,13 +161,13 @@ def to_json(query: Query) -> bytes:
 
 
 def from_json(text: bytes | str) -> Query:
-    """The query that :func:`to_json` wrote, or a person did.
+    """The query that :func:`to_json` wrote, or a person did; whether it can be asked, :func:`checked` tells.
 
     Raises:
-        KnownError: ``query_invalid``, saying where; as :func:`checked`.
+        KnownError: ``query_invalid``, saying where.
     """
     try:
-        return checked(msgspec.json.decode(text, type=Query, dec_hook=lambda kind, value: kind(value)))
+        return msgspec.json.decode(text, type=Query, dec_hook=lambda kind, value: kind(value))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _invalid(str(error)) from error
 

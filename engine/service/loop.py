@@ -170,7 +170,7 @@ class Loop:
     def _found(self, request: m.Find) -> m.Found:
         started = time.perf_counter()
         hits = self._session.find(request.query)
-        searched = self._catalogue.status().counts[SoundState.INDEXED]
+        searched = self._catalogue.count_searchable()
         return m.Found(hits, searched, time.perf_counter() - started)
 
     def _look_at_encoder(self) -> None:

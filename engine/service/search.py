@@ -108,9 +108,8 @@ class Searcher:
                 raise
             hint = "Check the name, or connect its drive."
             raise KnownError(error.kind, f"There is no sound file {path}.", hint) from error
-        links = [other for other in self._library.catalogue.paths_of(embedded.fingerprint.audio) if _same(other, path)]
-        known = [self._library.catalogue.sound_at(link) for link in links]
-        same = tuple(stored.sound_id for stored in known if stored is not None)
+        known = self._library.catalogue.sounds_with(embedded.fingerprint.audio)
+        same = tuple(stored.sound_id for stored in known if _same(stored.path, path))
         return _Example(_mean(embedded.segments, like), same)
 
     def _stored(self, like: Likeness) -> StoredSound | None:

@@ -59,6 +59,11 @@ class SqliteCatalogue:
         counts = dict.fromkeys(SoundState, 0) | {self._state(state): sounds for state, sounds in rows}
         return LibraryStatus(self._file.path, self._pack.pack_id, self._pack.pack_hash, counts, segments, size_bytes)
 
+    def count_searchable(self) -> int:
+        with self._file.reading():
+            row = self._db.execute("SELECT coalesce(sum(sounds), 0) FROM tally WHERE state = 'indexed'").fetchone()
+        return int(row[0])
+
     def _state(self, text: str) -> SoundState:
         try:
             return SoundState(text)
@@ -260,15 +265,15 @@ class SqliteCatalogue:
             roots = self._places.roots()
         return StoredSound(sound_id, roots[row[0]] / row[1], self._state(row[2]), row[3]) if row else None
 
-    def paths_of(self, audio_hash: bytes) -> list[Path]:
+    def sounds_with(self, audio_hash: bytes) -> list[StoredSound]:
         with self._file.reading():
             rows = self._db.execute(
-                """SELECT folder_id, path FROM sound JOIN content ON content.id = content_id
+                """SELECT sound.id, folder_id, path, content_id FROM sound JOIN content ON content.id = content_id
                    WHERE hash = ? AND NOT of_file AND state = 'indexed'""",
                 [audio_hash],
             ).fetchall()
             roots = self._places.roots()
-        return [roots[folder_id] / path for folder_id, path in rows]
+        return [StoredSound(row[0], roots[row[1]] / row[2], SoundState.INDEXED, row[3]) for row in rows]
 
 
 def absolute(path: Path) -> Path:

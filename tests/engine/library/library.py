@@ -108,6 +108,11 @@ def indexed_sounds(claimed: Iterable[PendingSound]) -> list[IndexedSound]:
     return [indexed_sound(sound.sound_id, sound.path, by_file=sound.by_file) for sound in claimed]
 
 
+def paths_with(store: Library, audio_hash: bytes) -> list[Path]:
+    """Where the indexed sounds are that hold this audio."""
+    return [sound.path for sound in store.catalogue.sounds_with(audio_hash)]
+
+
 def found(path: Path) -> FoundFile:
     stat = path.stat()
     return FoundFile(path, stat.st_size, stat.st_mtime_ns)

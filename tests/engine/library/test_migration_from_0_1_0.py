@@ -19,6 +19,7 @@ from tests.engine.library.library import (
     ids,
     index_pending,
     indexed_sounds,
+    paths_with,
     refused,
     scan,
     state,
@@ -165,7 +166,7 @@ def test_a_touched_file_is_recognised_and_gets_the_hash_of_its_audio(with_files:
     store = with_files.open(LAST_PACK)
     sound = with_files.named("doors/slam.wav")
     audio = fingerprint(sound.data.encode()).audio
-    assert store.catalogue.paths_of(audio) == [], "only the hash of the whole file is known"
+    assert paths_with(store, audio) == [], "only the hash of the whole file is known"
     before, size = store.vectors.segments(sound.sound_id), store.catalogue.status().segments
     os.utime(sound.path, ns=(1, 1))
     scan_ = store.catalogue.begin_scan(1, [sound.path])
@@ -175,7 +176,7 @@ def test_a_touched_file_is_recognised_and_gets_the_hash_of_its_audio(with_files:
     (claimed,) = (one for one in store.work.claim(99) if one.sound_id == sound.sound_id)
     assert (claimed.maybe_known, claimed.by_file) == (True, True)
     assert adopt(store, claimed, sound.data.encode()) is Adopted.UNCHANGED
-    assert store.catalogue.paths_of(audio) == [sound.path]
+    assert paths_with(store, audio) == [sound.path]
     after = store.vectors.segments(sound.sound_id)
     assert before is not None
     assert after is not None
@@ -205,9 +206,9 @@ def test_looking_at_everything_once_more_gives_every_sound_the_hash_of_its_audio
             assert adopt(store, claimed, claimed.path.read_bytes()) is Adopted.UNCHANGED
     assert store.catalogue.status().segments == size
     for path, sound in indexed.items():
-        assert path in store.catalogue.paths_of(fingerprint(sound.data.encode()).audio)
+        assert path in paths_with(store, fingerprint(sound.data.encode()).audio)
     rain = fingerprint(b"rain").audio
-    assert len(store.catalogue.paths_of(rain)) == 3
+    assert len(paths_with(store, rain)) == 3
     store.close()
 
 
@@ -219,7 +220,7 @@ def test_what_waited_is_indexed(with_files: Released010) -> None:
     changed = with_files.named("changed.wav")
     assert state(store, changed.path) == "indexed"
     assert ids(store, [changed.path]) == [changed.sound_id]
-    assert store.catalogue.paths_of(fingerprint(changed.data.encode()).audio) == [changed.path]
+    assert paths_with(store, fingerprint(changed.data.encode()).audio) == [changed.path]
     store.close()
 
 

@@ -65,7 +65,7 @@ def test_what_is_at_its_default_is_not_written() -> None:
 )
 def test_what_makes_no_sense_is_refused_in_words(text: str | bytes) -> None:
     with pytest.raises(KnownError) as caught:
-        from_json(text)
+        checked(from_json(text))
     assert caught.value.kind == "query_invalid"
 
 

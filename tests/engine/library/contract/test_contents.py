@@ -23,6 +23,7 @@ from tests.engine.library.library import (
     index_folder,
     index_pending,
     indexed_sounds,
+    paths_with,
     rank,
     rewrite_in_place,
     scan,
@@ -216,10 +217,10 @@ def test_the_sounds_that_hold_some_audio(store: Library, root: Path) -> None:
     gone.unlink()
     scan(store, folder_id)
     audio = fingerprint(b"the sound of rain.wav").audio
-    assert sorted(store.catalogue.paths_of(audio)) == [root / "rain.wav", copy]
-    assert store.catalogue.paths_of(fingerprint(b"never heard").audio) == []
+    assert sorted(paths_with(store, audio)) == [root / "rain.wav", copy]
+    assert paths_with(store, fingerprint(b"never heard").audio) == []
     store.catalogue.remove_folder(folder_id)
-    assert store.catalogue.paths_of(audio) == []
+    assert paths_with(store, audio) == []
 
 
 # Looking at everything once more --------------------------------------------------------------------------------
