@@ -41,12 +41,13 @@ from desktop.playback.player import Player
 from desktop.settings import Settings
 from engine import paths
 class NoEngine:
+    def connect(self, on_message): return self
     def start(self): os._exit(0)  # what follows the first paint
-    def send(self, request): pass
+    def send(self, request_id, request): pass
     def close(self, timeout_s=0.0): return True
 qt = QApplication(sys.argv[:1])
 settings = Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat))
-app = App(qt, lambda on_event: NoEngine(), settings, Player(), BugReporter(), paths.resources(), Path())
+app = App(qt, lambda: NoEngine(), settings, Player(), BugReporter(), paths.resources(), Path())
 app.show()
 qt.exec()
 """
