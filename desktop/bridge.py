@@ -9,6 +9,7 @@ from typing import Protocol
 
 from PySide6.QtCore import QObject, Qt, Signal
 
+from engine.errors import KnownError
 from engine.service.messages import (
     EncoderReady,
     EngineStopped,
@@ -69,7 +70,7 @@ class EngineBridge(QObject):
     index_finished = Signal(IndexFinished)
     problem_occurred = Signal(ProblemOccurred)
     engine_stopped = Signal(EngineStopped)
-    refused = Signal(object)
+    refused = Signal(KnownError)
     delivered = Signal(object)
     """Any reply or event, after all else has heard of it."""
     _arrived = Signal(int, object)

@@ -57,7 +57,7 @@ class Library:
 class LibraryState(QObject):
     """Keeps the present ``Library`` and tells when it changed."""
 
-    changed = Signal(object)
+    changed = Signal(Library)
 
     def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
         super().__init__(parent)

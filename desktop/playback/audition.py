@@ -6,6 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from desktop.playback.player import Player, PlayerState
 from desktop.widgets.throttle import Throttle
+from engine.errors import KnownError
 from engine.library.types import Hit
 
 AUDITION_MS = 90
@@ -24,9 +25,9 @@ class Audition(QObject):
     """
 
     hit_changed = Signal(object)
-    state_changed = Signal(object)
+    state_changed = Signal(PlayerState)
     position_changed = Signal(float)
-    failed = Signal(object)
+    failed = Signal(KnownError)
 
     def __init__(self, player: Player, automatic: bool, parent: QObject | None = None) -> None:
         super().__init__(parent)

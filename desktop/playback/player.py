@@ -59,9 +59,9 @@ class Player(QObject):
         idle_s: How long the stream goes on after the last sound.
     """
 
-    state_changed = Signal(object)
+    state_changed = Signal(PlayerState)
     position_changed = Signal(float)
-    failed = Signal(object)
+    failed = Signal(KnownError)
     devices_changed = Signal()
 
     def __init__(self, parent: QObject | None = None, *, idle_s: float = IDLE_S) -> None:

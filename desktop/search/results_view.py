@@ -39,8 +39,8 @@ class ResultsView(QTableView):
         copy_requested(): the copy keys.
     """
 
-    hit_chosen = Signal(object)
-    play_requested = Signal(object)
+    hit_chosen = Signal(Hit)
+    play_requested = Signal(Hit)
     nudged = Signal(float)
     left_upwards = Signal()
     copy_requested = Signal()

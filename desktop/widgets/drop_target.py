@@ -38,9 +38,9 @@ class DropTarget(QObject):
         refused(KnownError): this cannot be used, by its name.
     """
 
-    folders_dropped = Signal(object)
-    sound_dropped = Signal(object)
-    refused = Signal(object)
+    folders_dropped = Signal(tuple)
+    sound_dropped = Signal(Path)
+    refused = Signal(KnownError)
 
     def __init__(self, window: QWidget, theme: Theme) -> None:
         super().__init__(window)
