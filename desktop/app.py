@@ -28,7 +28,7 @@ from desktop.search.search_bar import SearchBar
 from desktop.search.search_session import SearchSession
 from desktop.search.sound_commands import SoundCommands
 from desktop.settings import Settings
-from desktop.widgets.banner import BannerArea, Message
+from desktop.widgets.banner import BannerArea, Message, Severity
 from desktop.widgets.drop_target import DropTarget
 from desktop.widgets.help_dialogs import show_about, show_shortcuts
 from desktop.widgets.icons import Icons
@@ -70,6 +70,7 @@ class App(QObject):
         self.settings = settings
         self.player = player
         self._logs = logs
+        self._noticed: set[ErrorKind] = set()  # an engine that starts anew says it again
         self.theme = Theme(qt, resources / "icons", settings.appearance)
         self.icons = Icons(self.theme, resources / "icons")
         qt.setWindowIcon(self.icons.app_icon())
@@ -288,8 +289,9 @@ class App(QObject):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._logs)))
 
     def _library_opened(self, event: LibraryOpened) -> None:
-        if event.notice is not None:
-            self.banners.show_error(event.notice)
+        if event.notice is not None and event.notice.kind not in self._noticed:
+            self._noticed.add(event.notice.kind)
+            self.banners.show_notice(event.notice)
 
     def _problem_occurred(self, event: ProblemOccurred) -> None:
         self.banners.show_error(event.error)
@@ -301,5 +303,5 @@ class App(QObject):
     def _bug_reported(self, line: str) -> None:
         text = f"{line}\nThe details are in the log. Your library is safe."
         self.banners.show_message(
-            Message("bug", "Something unexpected went wrong", text, "bug", "Open log folder", self._open_log)
+            Message("bug", "Something unexpected went wrong", text, Severity.BUG, "Open log folder", self._open_log)
         )

@@ -83,9 +83,9 @@ class FakeEngine:
 class FakePlayer(QObject):
     """Has the interface of ``desktop.playback.player.Player``, makes no sound, and notes what it was asked to play."""
 
-    state_changed = Signal(object)
+    state_changed = Signal(PlayerState)
     position_changed = Signal(float)
-    failed = Signal(object)
+    failed = Signal(KnownError)
     devices_changed = Signal()
 
     def __init__(self) -> None:

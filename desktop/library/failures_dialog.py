@@ -44,8 +44,8 @@ class FailuresDialog(QDialog):
         self.setWindowTitle("Sounds that could not be read")
         self._failures: tuple[Failure, ...] = ()
         self._may_retry = True
-        self._head = QLabel()
-        self._head.setFont(theme.fonts.strong)
+        self.head = QLabel()
+        self.head.setFont(theme.fonts.strong)
         self._note = QLabel("They are tried again when the file changes. All other sounds are searched as usual.")
         self._note.setWordWrap(True)
         tone(self._note, "muted")
@@ -61,12 +61,12 @@ class FailuresDialog(QDialog):
         self.list.setColumnWidth(0, 250)
         self.list.setColumnWidth(1, 180)
         self.list.currentItemChanged.connect(self._show_detail)
-        self._detail = QLabel()
-        self._detail.setTextFormat(Qt.TextFormat.PlainText)
-        self._detail.setWordWrap(True)
-        self._detail.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._detail.setMinimumHeight(self._detail.fontMetrics().height() * 3)
-        self._detail.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
+        self.detail = QLabel()
+        self.detail.setTextFormat(Qt.TextFormat.PlainText)
+        self.detail.setWordWrap(True)
+        self.detail.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.detail.setMinimumHeight(self.detail.fontMetrics().height() * 3)
+        self.detail.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self.retry = QPushButton("Try all again")
         self.retry.clicked.connect(self.retry_requested)
         self.reveal = QPushButton("Show in file manager")
@@ -86,14 +86,14 @@ class FailuresDialog(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(18, 16, 18, 16)
         column.setSpacing(10)
-        column.addWidget(self._head)
+        column.addWidget(self.head)
         column.addWidget(self._note)
         column.addWidget(self.list, 1)
-        column.addWidget(self._detail)
+        column.addWidget(self.detail)
         column.addLayout(buttons)
         self.resize(self.sizeHint())
         self.show_failures(())
-        self._head.setText("Looking them up")  # until the first answer, which can wait for the model to load
+        self.head.setText("Looking them up")  # until the first answer, which can wait for the model to load
 
     def open_list(self) -> None:
         """Show the window and ask for what it lists."""
@@ -110,7 +110,7 @@ class FailuresDialog(QDialog):
     def show_failures(self, failures: tuple[Failure, ...]) -> None:
         """List these failures."""
         self._failures = failures
-        self._head.setText(
+        self.head.setText(
             f"{counted(len(failures), 'sound')} could not be read" if failures else "All sounds could be read"
         )
         self._note.setVisible(bool(failures))
@@ -140,7 +140,7 @@ class FailuresDialog(QDialog):
 
     def _show_detail(self) -> None:
         failure = self._current()
-        self._detail.setText(f"{failure.detail}\n{failure.hint}".strip() if failure is not None else "")
+        self.detail.setText(f"{failure.detail}\n{failure.hint}".strip() if failure is not None else "")
 
     def _reveal(self) -> None:
         failure = self._current()

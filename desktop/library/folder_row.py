@@ -30,8 +30,8 @@ class FolderRow(QFrame):
         self.folder = folder
         self._may_change = True
         self._hovered = False
-        self._name, self._counts = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideRight)
-        self._counts.setFont(theme.fonts.small)
+        self.name, self.counts = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideRight)
+        self.counts.setFont(theme.fonts.small)
         self.remove = QToolButton()
         self.remove.clicked.connect(lambda: self.remove_requested.emit(self.folder))
         self.remove.installEventFilter(self)
@@ -39,8 +39,8 @@ class FolderRow(QFrame):
         icons.follow(self, self._show_remove)
         words = QVBoxLayout()
         words.setSpacing(1)
-        words.addWidget(self._name)
-        words.addWidget(self._counts)
+        words.addWidget(self.name)
+        words.addWidget(self.counts)
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 7, 6, 7)
         row.setSpacing(9)
@@ -53,11 +53,11 @@ class FolderRow(QFrame):
         """Show other counts of the same folder."""
         self.folder = folder
         name = folder.path.name or str(folder.path)
-        self._name.set_text(name, str(folder.path))
+        self.name.set_text(name, str(folder.path))
         failed = f"  ·  {folder.failed:,} failed" if folder.failed else ""
         missing = f"  ·  {folder.missing:,} missing" if folder.missing and folder.available else ""
-        self._counts.set_text(folder_counts(folder) + failed + missing)
-        tone(self._counts, "muted" if folder.available else "warning")
+        self.counts.set_text(folder_counts(folder) + failed + missing)
+        tone(self.counts, "muted" if folder.available else "warning")
         self.remove.setToolTip(f"Remove {name} from the library")
         self.remove.setAccessibleName(f"Remove {name} from the library")
         self.setAccessibleName(f"{name}, {counted(folder.indexed, 'sound')}")

@@ -19,6 +19,7 @@ from engine.service.messages import (
     FailuresListed,
     ListFailures,
     Pause,
+    Refused,
     RemoveFolder,
     Reply,
     Rescan,
@@ -105,5 +106,8 @@ class LibraryCommands(QObject):
         self._bridge.send(RetryFailed())
 
     def _take_failures(self, reply: Reply) -> None:
-        if isinstance(reply.outcome, FailuresListed):
-            self.failures_listed.emit(reply.outcome)
+        match reply.outcome:
+            case FailuresListed():
+                self.failures_listed.emit(reply.outcome)
+            case Refused(error):
+                self._bridge.refused.emit(error)

@@ -35,24 +35,24 @@ class LibraryPanel(QFrame):
         self._icons = icons
         self.rows: dict[int, FolderRow] = {}
         self.progress = ProgressCard(theme, icons)
-        self._total = QLabel()
-        self._total.setFont(theme.fonts.small)
-        tone(self._total, "muted")
+        self.total = QLabel()
+        self.total.setFont(theme.fonts.small)
+        tone(self.total, "muted")
         self.failures = QPushButton()
         self.failures.setProperty("kind", "link")
         self.failures.clicked.connect(self.failures_requested)
         icons.bind(self.failures, "warning", "warning")
-        self._read_only = QLabel("Read-only: folders cannot be changed, searching works.")
-        self._read_only.setWordWrap(True)
-        self._read_only.setFont(theme.fonts.small)
-        self._read_only.setContentsMargins(10, 0, 10, 4)
-        tone(self._read_only, "warning")
+        self.read_only = QLabel("Read-only: folders cannot be changed, searching works.")
+        self.read_only.setWordWrap(True)
+        self.read_only.setFont(theme.fonts.small)
+        self.read_only.setContentsMargins(10, 0, 10, 4)
+        tone(self.read_only, "warning")
 
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 12, 10, 14)
         column.setSpacing(8)
         column.addLayout(self._lay_out_head(theme, add_folder))
-        column.addWidget(self._read_only)
+        column.addWidget(self.read_only)
         column.addWidget(self._make_list(), 1)
         column.addWidget(self.failures)
         column.addWidget(self.progress)
@@ -61,8 +61,8 @@ class LibraryPanel(QFrame):
     def show_library(self, library: Library) -> None:
         """Show folders and progress, keeping the rows that are there already."""
         self.progress.show_library(library)
-        self._total.setText(counted(library.indexed, "sound") if library.folders else "")
-        self._read_only.setVisible(library.opened and library.read_only)
+        self.total.setText(counted(library.indexed, "sound") if library.folders else "")
+        self.read_only.setVisible(library.opened and library.read_only)
         self.failures.setVisible(library.failed > 0)
         self.failures.setText(f"{counted(library.failed, 'sound')} could not be read")
         self._show_folders(library.folders, may_change=not library.read_only)
@@ -78,7 +78,7 @@ class LibraryPanel(QFrame):
             self._list.removeWidget(row)
             row.hide()
             row.deleteLater()
-        before: QWidget = self._add
+        before: QWidget = self.add
         for place, folder in enumerate(folders):
             row_or_none = self.rows.get(folder.folder_id)
             row = row_or_none if row_or_none is not None else self._add_row(folder)
@@ -116,12 +116,12 @@ class LibraryPanel(QFrame):
     def _lay_out_head(self, theme: Theme, add_folder: QAction) -> QHBoxLayout:
         title = QLabel("Library")
         title.setFont(theme.fonts.strong)
-        self._add = QToolButton()
-        self._add.setDefaultAction(add_folder)
-        self._add.setAccessibleName("Add a folder")
+        self.add = QToolButton()
+        self.add.setDefaultAction(add_folder)
+        self.add.setAccessibleName("Add a folder")
         row = QHBoxLayout()
         row.setContentsMargins(10, 0, 2, 0)
         row.addWidget(title)
-        row.addWidget(self._total, 1)
-        row.addWidget(self._add)
+        row.addWidget(self.total, 1)
+        row.addWidget(self.add)
         return row

@@ -27,9 +27,9 @@ class ProgressCard(QFrame):
     def __init__(self, theme: Theme, icons: Icons) -> None:
         super().__init__()
         self.setObjectName("progressCard")
-        self._title, self._counts, self._rate = QLabel(), ElidedLabel(), ElidedLabel()
-        self._title.setFont(theme.fonts.strong)
-        for label in (self._counts, self._rate):
+        self.title, self.counts, self.rate = QLabel(), ElidedLabel(), ElidedLabel()
+        self.title.setFont(theme.fonts.strong)
+        for label in (self.counts, self.rate):
             label.setFont(theme.fonts.small)
             tone(label, "muted")
         self.bar = QProgressBar()
@@ -40,7 +40,7 @@ class ProgressCard(QFrame):
         self.cancel = self._button("close", "Stop indexing; what is done stays", icons, self.cancel_requested.emit)
         head = QHBoxLayout()
         head.setSpacing(2)
-        head.addWidget(self._title, 1)
+        head.addWidget(self.title, 1)
         for button in (self.pause, self.resume, self.cancel):
             head.addWidget(button)
         column = QVBoxLayout(self)
@@ -48,8 +48,8 @@ class ProgressCard(QFrame):
         column.setSpacing(5)
         column.addLayout(head)
         column.addWidget(self.bar)
-        column.addWidget(self._counts)
-        column.addWidget(self._rate)
+        column.addWidget(self.counts)
+        column.addWidget(self.rate)
         self.hide()
 
     def show_library(self, library: Library) -> None:
@@ -64,7 +64,7 @@ class ProgressCard(QFrame):
     def _show_busy(self, library: Library) -> None:
         progress = library.progress
         paused = progress.phase is IndexPhase.PAUSED
-        self._title.setText(progress_title(progress))
+        self.title.setText(progress_title(progress))
         self.bar.setRange(0, 0 if progress.phase is IndexPhase.SCANNING else max(1, progress.total))
         self.bar.setValue(progress.done)
         if self.bar.property("paused") != paused:
@@ -72,32 +72,32 @@ class ProgressCard(QFrame):
             self.bar.style().unpolish(self.bar)
             self.bar.style().polish(self.bar)
         self.bar.show()
-        self._counts.set_text(progress_counts(progress))
+        self.counts.set_text(progress_counts(progress))
         rate = progress_rate(progress)
-        self._rate.set_text(rate, str(progress.current) if progress.current is not None else rate)
-        self._counts.show()
-        self._rate.setVisible(progress.phase is not IndexPhase.SCANNING)
+        self.rate.set_text(rate, str(progress.current) if progress.current is not None else rate)
+        self.counts.show()
+        self.rate.setVisible(progress.phase is not IndexPhase.SCANNING)
         self.pause.setVisible(not paused)
         self.resume.setVisible(paused)
         self.cancel.setVisible(True)
         self.show()
 
     def _show_loading(self) -> None:
-        self._title.setText("Getting ready")
+        self.title.setText("Getting ready")
         self.bar.setRange(0, 0)
         self.bar.show()
-        self._counts.set_text("Loading the model")
-        self._counts.show()
-        for widget in (self._rate, self.pause, self.resume, self.cancel):
+        self.counts.set_text("Loading the model")
+        self.counts.show()
+        for widget in (self.rate, self.pause, self.resume, self.cancel):
             widget.hide()
         self.show()
 
     def _show_idle(self, library: Library) -> None:
         stopped_early = library.cancelled and library.waiting > 0 and library.stopped is None
         added, others = summary(library.summary) if library.summary is not None else ("", "")
-        self._title.setText(f"{counted(library.waiting, 'sound')} not indexed" if stopped_early else "Up to date")
+        self.title.setText(f"{counted(library.waiting, 'sound')} not indexed" if stopped_early else "Up to date")
         self.bar.hide()
-        for label, text in ((self._counts, added), (self._rate, others)):
+        for label, text in ((self.counts, added), (self.rate, others)):
             label.set_text(text)
             label.setVisible(bool(text))
         self.pause.hide()

@@ -24,7 +24,7 @@ class Audition(QObject):
         failed(KnownError): it could not be played.
     """
 
-    hit_changed = Signal(Hit)
+    hit_changed = Signal(object)
     state_changed = Signal(PlayerState)
     position_changed = Signal(float)
     failed = Signal(KnownError)

@@ -44,9 +44,9 @@ class PreviewStrip(QFrame):
         self.waveform.setAccessibleName("Waveform: click to play from there")
         self.play_button = self._make_play_button()
         self.volume = self._make_volume()
-        self._name, self._place, self._format = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideLeft), QLabel()
-        self._time = QLabel()
-        for label in (self._place, self._format, self._time):
+        self.name, self.place, self.format = ElidedLabel(), ElidedLabel(Qt.TextElideMode.ElideLeft), QLabel()
+        self.time = QLabel()
+        for label in (self.place, self.format, self.time):
             tone(label, "muted")
 
         row = QHBoxLayout(self)
@@ -78,18 +78,18 @@ class PreviewStrip(QFrame):
     def _show_hit(self, hit: Hit | None) -> None:
         self.play_button.setEnabled(hit is not None)
         if hit is None:
-            self._name.set_text("Select a sound to hear it")
-            tone(self._name, "faint")
-            self._name.setFont(self._theme.fonts.body)
-            self._place.set_text("")
-            self._format.setText("")
+            self.name.set_text("Select a sound to hear it")
+            tone(self.name, "faint")
+            self.name.setFont(self._theme.fonts.body)
+            self.place.set_text("")
+            self.format.setText("")
             self.waveform.clear()
         else:
-            self._name.set_text(hit.path.name, str(hit.path))
-            tone(self._name, "")
-            self._name.setFont(self._theme.fonts.strong)
-            self._place.set_text(parent_trail(hit.path, self._roots), str(hit.path))
-            self._format.setText(sample_format(hit))
+            self.name.set_text(hit.path.name, str(hit.path))
+            tone(self.name, "")
+            self.name.setFont(self._theme.fonts.strong)
+            self.place.set_text(parent_trail(hit.path, self._roots), str(hit.path))
+            self.format.setText(sample_format(hit))
             segment = None if is_whole(hit) else (hit.start_s, hit.end_s)
             self.waveform.set_sound(hit.peaks, hit.duration_s, segment)
         self._show_time(None)
@@ -110,11 +110,11 @@ class PreviewStrip(QFrame):
     def _show_time(self, position_s: float | None) -> None:
         hit = self._audition.hit
         if hit is None:
-            self._time.setText("")
+            self.time.setText("")
         elif position_s is None:
-            self._time.setText(clock(hit.duration_s))
+            self.time.setText(clock(hit.duration_s))
         else:
-            self._time.setText(f"{clock(position_s)} / {clock(hit.duration_s)}")
+            self.time.setText(f"{clock(position_s)} / {clock(hit.duration_s)}")
 
     def _make_play_button(self) -> QToolButton:
         button = QToolButton()
@@ -139,11 +139,11 @@ class PreviewStrip(QFrame):
     def _lay_out_sound(self) -> QVBoxLayout:
         title = QHBoxLayout()
         title.setSpacing(14)
-        self._name.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
-        title.addWidget(self._name)
-        title.addWidget(self._place, 1)
-        title.addWidget(self._format)
-        title.addWidget(self._time)
+        self.name.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
+        title.addWidget(self.name)
+        title.addWidget(self.place, 1)
+        title.addWidget(self.format)
+        title.addWidget(self.time)
         column = QVBoxLayout()
         column.setSpacing(8)
         column.addLayout(title)

@@ -30,23 +30,23 @@ class EmptyState(QWidget):
         super().__init__()
         self._icons = icons
         self.page: Page | None = None
-        self._mark, self._title, self._body = QLabel(), QLabel(), QLabel()
-        self._title.setFont(theme.fonts.title)
-        tone(self._body, "muted")
-        for label in (self._mark, self._title, self._body):
+        self.mark, self.title, self.body = QLabel(), QLabel(), QLabel()
+        self.title.setFont(theme.fonts.title)
+        tone(self.body, "muted")
+        for label in (self.mark, self.title, self.body):
             label.setAlignment(Qt.AlignmentFlag.AlignCenter)
             label.setTextFormat(Qt.TextFormat.PlainText)
-        self._title.setWordWrap(True)
-        self._body.setWordWrap(True)
-        self._busy = QProgressBar()
-        self._busy.setRange(0, 0)
-        self._busy.setTextVisible(False)
-        self._busy.setFixedWidth(160)
+        self.title.setWordWrap(True)
+        self.body.setWordWrap(True)
+        self.busy = QProgressBar()
+        self.busy.setRange(0, 0)
+        self.busy.setTextVisible(False)
+        self.busy.setFixedWidth(160)
         self.button = QPushButton()
         self.button.setProperty("kind", "primary")
         self.button.clicked.connect(self._act)
-        self._chips = QWidget()
-        self._flow = FlowLayout(self._chips, CHIPS_PX)
+        self.chips = QWidget()
+        self._flow = FlowLayout(self.chips, CHIPS_PX)
         self._flow.setContentsMargins(0, 10, 0, 0)
 
         column = QVBoxLayout(self)
@@ -54,12 +54,12 @@ class EmptyState(QWidget):
         column.setSpacing(12)
         column.addStretch(4)
         centre = Qt.AlignmentFlag.AlignHCenter
-        column.addWidget(self._mark)
-        column.addWidget(self._title)
-        column.addWidget(self._body)
-        column.addWidget(self._busy, 0, centre)
+        column.addWidget(self.mark)
+        column.addWidget(self.title)
+        column.addWidget(self.body)
+        column.addWidget(self.busy, 0, centre)
         column.addWidget(self.button, 0, centre)
-        column.addWidget(self._chips)
+        column.addWidget(self.chips)
         column.addStretch(5)
         icons.follow(self, self._show_mark)
 
@@ -70,10 +70,10 @@ class EmptyState(QWidget):
         if self.page is None or page.examples != self.page.examples:
             self._show_examples(page.examples)
         self.page = page
-        self._title.setText(page.title)
-        self._body.setText(page.body.strip())
-        self._body.setVisible(bool(page.body.strip()))
-        self._busy.setVisible(page.busy)
+        self.title.setText(page.title)
+        self.body.setText(page.body.strip())
+        self.body.setVisible(bool(page.body.strip()))
+        self.busy.setVisible(page.busy)
         self.button.setText(page.action.value)
         self.button.setVisible(page.action is not PageAction.NONE)
         self._show_mark()
@@ -81,7 +81,7 @@ class EmptyState(QWidget):
     def _show_mark(self) -> None:
         if self.page is not None:
             role = "warning" if self.page.icon == "warning" else "faint"
-            self._mark.setPixmap(self._icons.pixmap(self.page.icon, ICON_PX, role, self.devicePixelRatioF()))
+            self.mark.setPixmap(self._icons.pixmap(self.page.icon, ICON_PX, role, self.devicePixelRatioF()))
 
     def _show_examples(self, examples: tuple[str, ...]) -> None:
         while (item := self._flow.takeAt(0)) is not None:
@@ -90,7 +90,7 @@ class EmptyState(QWidget):
                 chip.deleteLater()
         for example in examples:
             self._flow.addWidget(self._chip(example))
-        self._chips.setVisible(bool(examples))
+        self.chips.setVisible(bool(examples))
 
     def _chip(self, example: str) -> QPushButton:
         chip = QPushButton(example)

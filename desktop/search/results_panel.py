@@ -38,14 +38,14 @@ class ResultsPanel(QWidget):
         self._view = view
         self._empty = empty
         self._error: KnownError | None = None
-        self._what, self._cost = ElidedLabel(), QLabel()
-        for label in (self._what, self._cost):
+        self.headline, self._cost = ElidedLabel(), QLabel()
+        for label in (self.headline, self._cost):
             label.setFont(theme.fonts.small)
             tone(label, "muted")
         self._status = QWidget()
         line = QHBoxLayout(self._status)
         line.setContentsMargins(10, 0, 10, 0)
-        line.addWidget(self._what, 1)
+        line.addWidget(self.headline, 1)
         line.addWidget(self._cost)
         self._stack = QStackedWidget()
         self._stack.addWidget(empty)
@@ -95,6 +95,6 @@ class ResultsPanel(QWidget):
     def _describe(self, answer: Answer) -> None:
         sound = sound_of(answer.query)
         about = f"like {sound.name}" if sound is not None else f"for “{answer.query.words[:LONGEST_CAPTION]}”"
-        self._what.set_text(f"{counted(len(answer.hits), 'sound')} {about}")
+        self.headline.set_text(f"{counted(len(answer.hits), 'sound')} {about}")
         cost_ms = max(1, round(answer.elapsed_s * 1000))
         self._cost.setText(f"best of {answer.searched:,} in {cost_ms:,} ms")

@@ -32,7 +32,9 @@ class SearchBar(QFrame):
     query_changed = Signal(Query)
     left_downwards = Signal()
 
-    def __init__(self, theme: Theme, icons: Icons, throttle_ms: int = THROTTLE_MS) -> None:
+    def __init__(
+        self, theme: Theme, icons: Icons, throttle_ms: int = THROTTLE_MS, placeholder_ms: int = PLACEHOLDER_MS
+    ) -> None:
         super().__init__()
         self.setObjectName("searchField")
         self.setProperty("focused", False)
@@ -49,26 +51,26 @@ class SearchBar(QFrame):
         self.edit.textEdited.connect(self._edited)
         self.edit.installEventFilter(self)
 
-        self._clear = QToolButton()
-        self._clear.setAccessibleName("Clear the search")
-        self._clear.setToolTip("Clear the search")
-        self._clear.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._clear.clicked.connect(self.clear)
-        icons.bind(self._clear, "close")
-        self._chip, self._chip_name = self._make_chip(icons)
+        self.clear_button = QToolButton()
+        self.clear_button.setAccessibleName("Clear the search")
+        self.clear_button.setToolTip("Clear the search")
+        self.clear_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.clear_button.clicked.connect(self.clear)
+        icons.bind(self.clear_button, "close")
+        self.chip, self.chip_name = self._make_chip(icons)
 
         row = QHBoxLayout(self)
         row.setContentsMargins(13, 6, 8, 6)
         row.setSpacing(9)
         row.addWidget(icons.mark("search", 20))
-        row.addWidget(self._chip)
+        row.addWidget(self.chip)
         row.addWidget(self.edit, 1)
-        row.addWidget(self._clear)
+        row.addWidget(self.clear_button)
 
         self._examples = cycle(EXAMPLES)
         self._example = next(self._examples)
         rotation = QTimer(self)
-        rotation.setInterval(PLACEHOLDER_MS)
+        rotation.setInterval(placeholder_ms)
         rotation.timeout.connect(self._next_placeholder)
         rotation.start()
         self._show_state()
@@ -140,14 +142,14 @@ class SearchBar(QFrame):
 
     def _show_state(self) -> None:
         sound = self._sound
-        self._chip.setVisible(sound is not None)
-        self._clear.setVisible(self.query.asks)
+        self.chip.setVisible(sound is not None)
+        self.clear_button.setVisible(self.query.asks)
         self._show_placeholder()
         if sound is not None:
-            metrics = self._chip_name.fontMetrics()
+            metrics = self.chip_name.fontMetrics()
             name = metrics.elidedText(sound.name, Qt.TextElideMode.ElideMiddle, CHIP_NAME_PX)
-            self._chip_name.setText(f"Like  {name}")
-            self._chip.setToolTip(str(sound))
+            self.chip_name.setText(f"Like  {name}")
+            self.chip.setToolTip(str(sound))
 
     def _next_placeholder(self) -> None:
         self._example = next(self._examples)

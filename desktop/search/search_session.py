@@ -52,7 +52,7 @@ class SearchSession(QObject):
     answered = Signal(Answer)
     failed = Signal(KnownError)
 
-    def __init__(self, bridge: EngineBridge, refresh_ms: int = REFRESH_MS, parent: QObject | None = None) -> None:
+    def __init__(self, bridge: EngineBridge, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bridge = bridge
         self.query = Query()
@@ -61,7 +61,7 @@ class SearchSession(QObject):
         self._indexed_at_search = -1
         self._refresh = QTimer(self)
         self._refresh.setSingleShot(True)
-        self._refresh.setInterval(refresh_ms)
+        self._refresh.setInterval(REFRESH_MS)
         self._refresh.timeout.connect(self.ask_again)
         bridge.indexed.connect(self._note_progress)
         bridge.index_finished.connect(self._note_change)
@@ -70,6 +70,11 @@ class SearchSession(QObject):
     def waiting(self) -> bool:
         """Whether the present query still has to be answered."""
         return self._pending_id is not None
+
+    @property
+    def refresh_due(self) -> bool:
+        """Whether the present query will be asked anew in a moment, because the library has changed."""
+        return self._refresh.isActive()
 
     def ask(self, query: Query) -> None:
         """Search for something; an empty query ends searching. The same query is asked again only if it failed."""
@@ -117,5 +122,5 @@ class SearchSession(QObject):
             self._note_change()
 
     def _note_change(self) -> None:
-        if self.query.asks and not self._refresh.isActive():
+        if self.query.asks and not self.refresh_due:
             self._refresh.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
@@ -17,6 +18,14 @@ from engine.errors import KnownError
 MOST_BANNERS = 3
 
 
+class Severity(Enum):
+    """How grave a message is: the icon of its banner, and the token of that icon's colour."""
+
+    INFO = ("info", "muted")
+    PROBLEM = ("warning", "warning")
+    BUG = ("warning", "danger")
+
+
 @dataclass(frozen=True)
 class Message:
     """What a banner says. Messages of one ``key`` share a banner; the newest is shown, with a count of the others."""
@@ -24,14 +33,14 @@ class Message:
     key: str
     title: str
     text: str
-    severity: str = "problem"
+    severity: Severity = Severity.PROBLEM
     action_label: str = ""
     action: Callable[[], None] | None = None
 
 
-def message_for(error: KnownError) -> Message:
-    """A banner's message for a known error."""
-    return Message(error.kind, error_title(error.kind), str(error))
+def message_for(error: KnownError, severity: Severity = Severity.PROBLEM) -> Message:
+    """Word a known error, or something that is only good to know, for a banner."""
+    return Message(error.kind, error_title(error.kind), str(error), severity)
 
 
 class Banner(QFrame):
@@ -44,15 +53,16 @@ class Banner(QFrame):
         self._message: Message | None = None
         self._times = 0
         self._action: Callable[[], None] | None = None
-        mark = icons.mark("warning", 18, "danger" if message.severity == "bug" else "warning")
-        self._title, self._text, self._button = QLabel(), QLabel(), QPushButton()
+        icon, role = message.severity.value
+        self.mark = icons.mark(icon, 18, role)
+        self._title, self._text, self.button = QLabel(), QLabel(), QPushButton()
         self._title.setFont(theme.fonts.strong)
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         for label in (self._title, self._text):
             label.setTextFormat(Qt.TextFormat.PlainText)
         tone(self._text, "muted")
-        self._button.clicked.connect(self._act)
+        self.button.clicked.connect(self._act)
         close = QToolButton()
         close.setAccessibleName("Dismiss")
         close.setToolTip("Dismiss")
@@ -65,9 +75,9 @@ class Banner(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 9, 8, 9)
         row.setSpacing(11)
-        row.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.mark, 0, Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
-        row.addWidget(self._button)
+        row.addWidget(self.button)
         row.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self.say(message)
 
@@ -82,8 +92,8 @@ class Banner(QFrame):
         self._text.setText(message.text)
         self._text.setVisible(bool(message.text))
         self._action = message.action
-        self._button.setText(message.action_label)
-        self._button.setVisible(message.action is not None)
+        self.button.setText(message.action_label)
+        self.button.setVisible(message.action is not None)
         self.setAccessibleName(f"{message.title}. {message.text}")
 
     @property
@@ -117,6 +127,10 @@ class BannerArea(QWidget):
     def show_error(self, error: KnownError) -> None:
         """Show a known error."""
         self.show_message(message_for(error))
+
+    def show_notice(self, notice: KnownError) -> None:
+        """Show what the user should know, though nothing has failed."""
+        self.show_message(message_for(notice, Severity.INFO))
 
     def show_message(self, message: Message) -> None:
         """Show a message, on the banner of the same key if there is one."""

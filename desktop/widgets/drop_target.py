@@ -38,7 +38,7 @@ class DropTarget(QObject):
         refused(KnownError): this cannot be used, by its name.
     """
 
-    folders_dropped = Signal(object)
+    folders_dropped = Signal(tuple)
     sound_dropped = Signal(Path)
     refused = Signal(KnownError)
 

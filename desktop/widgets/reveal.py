@@ -72,7 +72,7 @@ class _Command(QProcess):
         failed(Path): this path is not shown.
     """
 
-    failed = Signal(object)
+    failed = Signal(Path)
 
     def __init__(self, path: Path, parent: QObject) -> None:
         super().__init__(parent)

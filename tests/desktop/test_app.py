@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize, QUrl
+from PySide6.QtCore import QEvent, QObject, QSize, QUrl
 from PySide6.QtGui import QScreen
 from PySide6.QtWidgets import QApplication
 
@@ -29,23 +29,28 @@ def test_importing_the_app_leaves_torch_and_the_store_out() -> None:
 
 
 def test_the_engine_starts_only_once_the_window_is_seen(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    painted_at_start: list[bool] = []
-    apps: list[App] = []
+    order: list[str] = []
     show = App.show
 
+    class NotePainting(QObject):
+        def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+            if event.type() == QEvent.Type.Paint and "painted" not in order:
+                order.append("painted")
+            return False
+
     def note_and_show(app: App) -> None:
-        apps.append(app)
+        app.window.installEventFilter(NotePainting(app))
         show(app)
 
     class Watching(FakeEngine):
         def start(self) -> None:
-            painted_at_start.append(apps[0].window._was_painted)
+            order.append("engine started")
             super().start()
 
     monkeypatch.setattr(App, "show", note_and_show)
 
     start(engine_type=Watching)
-    assert painted_at_start == [True]
+    assert order == ["painted", "engine started"]
 
 
 def test_known_problems_are_banners(desk: Desk) -> None:
@@ -65,7 +70,7 @@ def test_a_bug_is_a_banner_with_the_way_to_the_log(desk: Desk, monkeypatch: pyte
     desk.bugs.reported.emit("ZeroDivisionError: division by zero")
     banner = desk.app.banners.banners[0]
     assert "division by zero" in banner.text
-    banner._button.click()
+    banner.button.click()
     assert [Path(url.toLocalFile()) for url in opened_urls] == [tmp_path]
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.errors import ErrorKind, KnownError
 from engine.library.types import IndexPhase, IndexProgress, IndexSummary
-from engine.service.messages import FailuresListed, FoldersChanged, Indexed, IndexFinished, ListFailures
+from engine.service.messages import FailuresListed, FoldersChanged, Indexed, IndexFinished, ListFailures, Refused
 from tests.desktop.conftest import Desk, Start
 from tests.fakes import READY, make_folder, opened
 
@@ -40,9 +42,9 @@ def test_indexing_shows_in_the_panel(desk: Desk) -> None:
     desk.emit(Indexed(progress))
     card = desk.app.panel.progress
     assert card.isVisible()
-    assert "212× real time" in card._rate.text()
+    assert "212× real time" in card.rate.text()
     desk.emit(IndexFinished(IndexSummary(indexed=100, elapsed_s=3)))
-    assert card._counts.text() == "100 sounds added in 3.0 s"
+    assert card.counts.text() == "100 sounds added in 3.0 s"
 
 
 def test_the_progress_buttons_reach_the_engine(desk: Desk) -> None:
@@ -60,10 +62,30 @@ def test_failures_are_listed_and_follow_retries(start: Start) -> None:
     desk.app.failures.retry_requested.emit()
     desk.emit(IndexFinished(IndexSummary(indexed=1)))
     desk.qtbot.waitUntil(lambda: len(desk.engine.sent(ListFailures)) == 2)
-    desk.qtbot.waitUntil(lambda: desk.app.failures._head.text() == "All sounds could be read")
+    desk.qtbot.waitUntil(lambda: desk.app.failures.head.text() == "All sounds could be read")
     desk.app.failures.close()
     desk.emit(IndexFinished(IndexSummary(indexed=1)))
     assert len(desk.engine.sent(ListFailures)) == 2
+
+
+def test_failures_that_cannot_be_listed_are_a_banner(start: Start) -> None:
+    error = KnownError(ErrorKind.LIBRARY_IO_ERROR, "The disk does not answer.", "Check it.")
+    desk = start(answers={ListFailures: lambda _: Refused(error)})
+    with desk.qtbot.waitSignal(desk.app.bridge.delivered):
+        desk.app.actions.failures.trigger()
+    desk.qtbot.waitUntil(lambda: [banner.key for banner in desk.app.banners.banners] == ["library_io_error"])
+
+
+def test_what_is_good_to_know_of_the_library_is_said_once(start: Start) -> None:
+    notice = KnownError(ErrorKind.LIBRARY_ON_NETWORK, "It lies on a network share.", "Keep it on this computer.")
+    opening = replace(opened(make_folder()), notice=notice)
+    desk = start(opening=(opening, READY))
+    desk.qtbot.waitUntil(lambda: len(desk.app.banners.banners) == 1)
+    assert "It lies on a network share." in desk.app.banners.banners[0].text
+    desk.app.banners.dismiss(desk.app.banners.banners[0])
+    with desk.qtbot.waitSignal(desk.app.bridge.library_opened):
+        desk.app.restart_engine()
+    assert desk.app.banners.banners == ()
 
 
 def test_folders_are_shown_from_the_library_downwards(desk: Desk) -> None:

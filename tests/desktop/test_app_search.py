@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from desktop.search import search_session
 from engine.errors import ErrorKind, KnownError
 from engine.library.types import IndexPhase, IndexProgress
 from engine.service.messages import Find, Found, Indexed, Outcome, Refused, Reply, Request
@@ -24,12 +26,12 @@ def test_a_search_from_the_keyboard_alone(desk: Desk) -> None:
     assert [find.query.words for find in desk.engine.sent(Find)] == ["door creaks"]
     assert app.view.isVisible()
     assert app.model.rowCount() == 100
-    assert app.results._what.text() == "100 sounds for “door creaks”"
+    assert app.results.headline.text() == "100 sounds for “door creaks”"
     desk.press(Key.Key_Down)
     assert app.view.hasFocus()
     hits = make_hits(100)
     assert player.played == [(hits[0].path, hits[0].start_s)]
-    assert app.preview._name.text() == hits[0].path.name
+    assert app.preview.name.text() == hits[0].path.name
     desk.press(Key.Key_Down)
     desk.qtbot.waitUntil(lambda: player.played[-1] == (hits[1].path, hits[1].start_s))
 
@@ -76,17 +78,16 @@ def test_similar_sounds_and_back(desk: Desk) -> None:
         desk.app.actions.similar.trigger()
     path = make_hits(100)[3].path
     assert [like.path for find in desk.engine.sent(Find) for like in find.query.like] == [path]
-    assert desk.app.results._what.text() == f"100 sounds like {path.name}"
+    assert desk.app.results.headline.text() == f"100 sounds like {path.name}"
     with desk.qtbot.waitSignal(desk.app.session.answered):
         desk.app.search_bar.clear()
-    assert desk.app.results._what.text() == "100 sounds for “door”"
+    assert desk.app.results.headline.text() == "100 sounds for “door”"
 
 
-def test_searching_goes_on_quietly_while_indexing(start: Start) -> None:
+def test_searching_goes_on_quietly_while_indexing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_session, "REFRESH_MS", 5)
     found = list(make_hits(3))
-
     desk = start(answers={Find: lambda _: Found(tuple(found), len(found), 0.01)})
-    desk.app.session._refresh.setInterval(5)
     desk.search("door")
     desk.app.view.selectRow(1)
     played = list(desk.player.played)

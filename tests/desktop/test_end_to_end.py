@@ -78,7 +78,7 @@ def test_drop_a_folder_describe_a_sound_hear_it(app: App, folder: Path, qtbot: Q
     qtbot.waitUntil(lambda: app.player.state is PlayerState.PLAYING, timeout=WAIT_MS)
     first = app.model.hit(0)
     assert app.audition.hit == first
-    assert app.preview._name.text() == first.path.name
+    assert app.preview.name.text() == first.path.name
     QTest.keyClick(app.view, Qt.Key.Key_Space)
     assert app.player.state is PlayerState.STOPPED
 

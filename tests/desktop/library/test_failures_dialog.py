@@ -40,7 +40,7 @@ def test_opening_asks_for_the_failures(dialog: FailuresDialog, qtbot: QtBot) -> 
 
 def test_nothing_is_claimed_before_the_answer(dialog: FailuresDialog) -> None:
     dialog.open_list()
-    assert dialog._head.text() == "Looking them up"
+    assert dialog.head.text() == "Looking them up"
 
 
 def test_each_has_its_reason(dialog: FailuresDialog) -> None:
@@ -50,21 +50,21 @@ def test_each_has_its_reason(dialog: FailuresDialog) -> None:
         ["broken.wav", "Not readable as sound", str(Path("/sounds"))],
         ["empty.wav", "Empty file", str(Path("/sounds"))],
     ]
-    assert dialog._head.text() == "2 sounds could not be read"
+    assert dialog.head.text() == "2 sounds could not be read"
 
 
 def test_the_selected_one_says_what_to_do(dialog: FailuresDialog) -> None:
     dialog.show_failures(FAILURES)
-    assert dialog._detail.text() == "broken.wav holds no sound.\nCopy it again."
+    assert dialog.detail.text() == "broken.wav holds no sound.\nCopy it again."
     select(dialog, 1)
-    assert dialog._detail.text() == "empty.wav is empty.\nDelete it."
+    assert dialog.detail.text() == "empty.wav is empty.\nDelete it."
 
 
 def test_none(dialog: FailuresDialog) -> None:
     dialog.show_failures(FAILURES)
     dialog.show_failures(())
-    assert dialog._head.text() == "All sounds could be read"
-    assert dialog._detail.text() == ""
+    assert dialog.head.text() == "All sounds could be read"
+    assert dialog.detail.text() == ""
     assert not any(button.isEnabled() for button in (dialog.retry, dialog.reveal, dialog.copy))
 
 

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.actions import Actions
+from desktop.library.folder_row import FolderRow
 from desktop.library.library_panel import LibraryPanel
 from desktop.library.progress_card import ProgressCard
 from desktop.library_state import Library
@@ -50,16 +51,16 @@ def buttons(card: ProgressCard) -> list[str]:
 
 def test_folders_and_counts(panel: LibraryPanel) -> None:
     panel.show_library(READY)
-    assert [row._name.text() for row in panel.rows.values()] == ["sounds", "foley"]
-    assert panel.rows[1]._counts.text() == "100 sounds"
-    assert panel._total.text() == "200 sounds"
+    assert [row.name.text() for row in panel.rows.values()] == ["sounds", "foley"]
+    assert panel.rows[1].counts.text() == "100 sounds"
+    assert panel.total.text() == "200 sounds"
 
 
 def test_tab_goes_down_the_panel(panel: LibraryPanel) -> None:
     panel.show_library(replace(READY, folders=(READY.folders[1], make_folder(3, "/new", failed=1))))
     panel.show_library(replace(READY, folders=(READY.folders[0], READY.folders[1], make_folder(3, "/new", failed=1))))
     QApplication.processEvents()  # Qt shows new rows a moment later
-    panel._add.setFocus()
+    panel.add.setFocus()
     reached = []
     for _ in range(4):
         QTest.keyClick(panel.focusWidget(), Qt.Key.Key_Tab)
@@ -72,22 +73,23 @@ def test_rows_stay_where_only_counts_change(panel: LibraryPanel) -> None:
     row = panel.rows[1]
     panel.show_library(replace(READY, folders=(make_folder(1, "/sounds", 120, 110), READY.folders[1])))
     assert panel.rows[1] is row
-    assert row._counts.text() == "110 of 120"
+    assert row.counts.text() == "110 of 120"
 
 
 def test_a_removed_folder_goes_and_an_added_one_takes_its_place(panel: LibraryPanel) -> None:
     panel.show_library(READY)
     panel.show_library(replace(READY, folders=(make_folder(3, "/new"), make_folder(2, "/foley"))))
     assert set(panel.rows) == {2, 3}
-    assert panel._list.indexOf(panel.rows[3]) == 0
-    assert panel._list.count() == 2
+    QApplication.processEvents()  # Qt lays rows out a moment later
+    assert panel.rows[3].y() < panel.rows[2].y()
+    assert [row for row in panel.findChildren(FolderRow) if row.isVisible()] == list(panel.rows.values())
 
 
 def test_failed_missing_and_unavailable_are_said(panel: LibraryPanel) -> None:
     folders = (make_folder(1, "/a", 10, 7, failed=2, missing=1), make_folder(2, "/b", available=False))
     panel.show_library(replace(READY, folders=folders))
-    assert panel.rows[1]._counts.text() == "7 sounds  ·  2 failed  ·  1 missing"
-    assert panel.rows[2]._counts.text() == "Not available now"
+    assert panel.rows[1].counts.text() == "7 sounds  ·  2 failed  ·  1 missing"
+    assert panel.rows[2].counts.text() == "Not available now"
 
 
 def test_the_remove_button_asks_for_its_folder(panel: LibraryPanel, qtbot: QtBot) -> None:
@@ -126,7 +128,7 @@ def test_a_folders_menu(panel: LibraryPanel, qtbot: QtBot) -> None:
 
 def test_a_read_only_library_says_so_and_keeps_its_folders(panel: LibraryPanel) -> None:
     panel.show_library(replace(READY, read_only=True))
-    assert panel._read_only.isVisible()
+    assert panel.read_only.isVisible()
     assert not panel.rows[1].remove.isVisible()
     assert [action.text() for action in panel.rows[1].menu().actions()] == ["Show in file manager"]
 
@@ -144,20 +146,20 @@ def test_progress_while_indexing(card: ProgressCard) -> None:
     card.show_library(replace(READY, progress=INDEXING))
     assert not card.isHidden()
     assert (card.bar.value(), card.bar.maximum()) == (1243, 4120)
-    assert card._counts.text() == "1,243 of 4,120 sounds"
-    assert card._rate.text() == "212× real time  ·  about 13 min left"
+    assert card.counts.text() == "1,243 of 4,120 sounds"
+    assert card.rate.text() == "212× real time  ·  about 13 min left"
     assert buttons(card) == ["pause", "cancel"]
 
 
 def test_progress_while_scanning_has_no_end_yet(card: ProgressCard) -> None:
     card.show_library(replace(READY, progress=IndexProgress(IndexPhase.SCANNING, found=311)))
     assert card.bar.maximum() == 0
-    assert card._counts.text() == "311 sounds found"
+    assert card.counts.text() == "311 sounds found"
 
 
 def test_paused(card: ProgressCard, qtbot: QtBot) -> None:
     card.show_library(replace(READY, progress=replace(INDEXING, phase=IndexPhase.PAUSED)))
-    assert card._title.text() == "Paused"
+    assert card.title.text() == "Paused"
     assert buttons(card) == ["resume", "cancel"]
 
 
@@ -170,14 +172,14 @@ def test_the_buttons_ask(card: ProgressCard, qtbot: QtBot) -> None:
 def test_stopped_halfway_can_go_on(card: ProgressCard) -> None:
     folders = (make_folder(sounds=100, indexed=60),)
     card.show_library(replace(READY, folders=folders, summary=IndexSummary(indexed=60, elapsed_s=5), cancelled=True))
-    assert card._title.text() == "40 sounds not indexed"
-    assert card._counts.text() == "60 sounds added in 5.0 s"
+    assert card.title.text() == "40 sounds not indexed"
+    assert card.counts.text() == "60 sounds added in 5.0 s"
     assert buttons(card) == ["resume"]
 
 
 def test_what_a_run_did_stays_to_be_read(card: ProgressCard) -> None:
     card.show_library(replace(READY, summary=IndexSummary(indexed=3, elapsed_s=1)))
-    assert card._counts.text() == "3 sounds added in 1.0 s"
+    assert card.counts.text() == "3 sounds added in 1.0 s"
     assert buttons(card) == []
 
 
@@ -188,7 +190,7 @@ def test_a_run_that_had_nothing_to_do_says_nothing(card: ProgressCard) -> None:
 
 def test_loading_the_model(card: ProgressCard) -> None:
     card.show_library(replace(READY, encoder_ready=False))
-    assert card._counts.text() == "Loading the model"
+    assert card.counts.text() == "Loading the model"
     assert buttons(card) == []
     card.show_library(replace(READY, encoder_ready=False, stopped=KnownError(ErrorKind.FOLDER_MISSING, "y")))
     assert card.isHidden()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -29,7 +30,25 @@ def output(mixer: Mixer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     output.close()
 
 
-def test_an_idle_stream_rests_and_goes_on_when_it_is_needed(qtbot: QtBot, mixer: Mixer, output: AudioOutput) -> None:
+@pytest.fixture
+def streams(output: AudioOutput, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The streams that were opened, from first to last."""
+    import sounddevice  # needs the devices that ``output`` made
+
+    opened: list[Any] = []
+    make = sounddevice.OutputStream
+
+    def note_and_make(**options: Any) -> Any:
+        opened.append(make(**options))
+        return opened[-1]
+
+    monkeypatch.setattr(sounddevice, "OutputStream", note_and_make)
+    return opened
+
+
+def test_an_idle_stream_rests_and_goes_on_when_it_is_needed(
+    qtbot: QtBot, mixer: Mixer, output: AudioOutput, streams: list[Any]
+) -> None:
     stream_format = output.prepare(44_100)
     qtbot.waitUntil(lambda: mixer.buffers > 10)
     output.rest()
@@ -37,31 +56,27 @@ def test_an_idle_stream_rests_and_goes_on_when_it_is_needed(qtbot: QtBot, mixer:
     qtbot.wait(50)
     assert mixer.buffers == buffers
     assert not output.lost
-    stream = output._stream
     assert output.prepare(44_100) is stream_format
-    assert output._stream is stream
+    assert len(streams) == 1
     qtbot.waitUntil(lambda: mixer.buffers > buffers)
 
 
-def test_a_stream_is_replaced_only_for_another_rate(output: AudioOutput) -> None:
+def test_a_stream_is_replaced_only_for_another_rate(output: AudioOutput, streams: list[Any]) -> None:
     first = output.prepare(44_100)
-    stream = output._stream
     assert (first.sample_rate_hz, first.channels) == (44_100, 2)
     assert 0 < first.latency_s < 0.2
     output.prepare(44_100)
-    assert output._stream is stream
+    assert len(streams) == 1
     assert output.prepare(192_000).sample_rate_hz == 192_000
-    assert output._stream is not stream
-    assert stream.closed
+    assert [stream.closed for stream in streams] == [True, False]
 
 
-def test_a_rate_that_the_device_refuses_is_asked_for_once(output: AudioOutput) -> None:
+def test_a_rate_that_the_device_refuses_is_asked_for_once(output: AudioOutput, streams: list[Any]) -> None:
     output.choose(OutputDevice("fixed", "ALSA", -1))
     assert output.prepare(44_100).sample_rate_hz == 48_000
-    stream = output._stream
     assert output.prepare(44_100).sample_rate_hz == 48_000
     assert output.prepare(48_000).sample_rate_hz == 48_000
-    assert output._stream is stream
+    assert len(streams) == 1
 
 
 @pytest.mark.parametrize("rate_hz", [1, 2_822_400])
@@ -87,13 +102,17 @@ def test_a_rescan_sees_what_came_and_what_went(
 
 def test_close_ends_portaudio_and_a_later_output_starts_it_again(mixer: Mixer, output: AudioOutput) -> None:
     output.prepare(48_000)
-    sounddevice = output._sd
+    import sounddevice  # now that PortAudio runs
+
     output.close()
-    assert sounddevice._initialized == 0
+    with pytest.raises(sounddevice.PortAudioError):
+        sounddevice.query_devices()
     second = AudioOutput(mixer)
     second.prepare(48_000)
+    assert sounddevice.query_devices()
     second.close()
-    assert sounddevice._initialized == 0
+    with pytest.raises(sounddevice.PortAudioError):
+        sounddevice.query_devices()
 
 
 def test_audio_that_does_not_answer_is_tried_again_only_at_a_rescan(

@@ -87,9 +87,9 @@ def test_stopping_also_stops_what_was_about_to_play(audition: Audition, player: 
     audition.choose(HIT)
     audition.choose(OTHER)  # waits its turn
     audition.stop()
-    assert audition._throttle._waiting == []
-    assert not audition._throttle._timer.isActive()
     assert player.played == [(A, 5)]
+    audition.choose(make_hit(3, "/c.wav"))  # at once, as nothing is before it
+    assert player.played == [(A, 5), (Path("/c.wav"), 0)]
 
 
 def test_seeking_plays_from_there_within_the_sound(audition: Audition, player: FakePlayer) -> None:

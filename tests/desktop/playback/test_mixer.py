@@ -112,6 +112,19 @@ def test_volume_moves_in_a_straight_line_of_the_same_slope_for_any_block(mixer: 
     assert (fill(mixer, 2 * ramp_frames, block)[ramp_frames + 1 :] == 1.0).all()
 
 
+def test_a_track_is_over_once_its_last_frame_has_been_heard() -> None:
+    track = Track(Path("a.wav"), 0.0, None)
+    track.attach(StreamFormat(10_000, 2, latency_s=0.05)).write(np.ones((100, 2), dtype=np.float32))
+    track.ready = track.complete = True
+    mixer = Mixer()
+    mixer.configure(FORMAT)
+    mixer.wanted = track
+    fill(mixer, 200, block=200)
+    assert track.finished_at_s is not None
+    assert not track.is_over(track.finished_at_s + 0.04)  # taken by the device, and still on its way to the ear
+    assert track.is_over(track.finished_at_s + 0.06)
+
+
 def test_position_follows_the_frames_and_the_clock_less_latency() -> None:
     track = Track(Path("a.wav"), 3.0, None)
     assert track.heard_s(0.0) == 3.0

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pytestqt.qtbot import QtBot
 
+from desktop.playback.mixer import Mixer
 from desktop.playback.player import PlayerState
 from tests.desktop.playback.audio_device import FIXED_RATE, TapedDevice, use_alsa
 from tests.desktop.playback.playing import RATE_HZ, MakePlayer, Record, biggest_step, constant, ramp, write
@@ -117,12 +119,15 @@ def test_a_device_with_one_rate_hears_the_sound_at_its_own_pitch(
 
 
 def test_a_bug_in_the_callback_is_raised_where_it_is_seen(
-    qtbot: QtBot, null_device: None, make_player: MakePlayer, tmp_path: Path
+    qtbot: QtBot, null_device: None, make_player: MakePlayer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fail(mixer: Mixer, out: NDArray[np.float32]) -> None:
+        raise ZeroDivisionError
+
     player = make_player()
     player.play(write(tmp_path / "a.wav", ramp(600 * RATE_HZ)), 0.0)
     qtbot.waitUntil(lambda: player.state is PlayerState.PLAYING)
     with qtbot.capture_exceptions() as exceptions:
-        player._mixer.gain = "loud"  # type: ignore[assignment]
+        monkeypatch.setattr(Mixer, "fill", fail)
         qtbot.waitUntil(lambda: player.state is PlayerState.STOPPED)
-    assert exceptions[0][0] is TypeError
+    assert exceptions[0][0] is ZeroDivisionError

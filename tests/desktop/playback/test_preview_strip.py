@@ -44,17 +44,17 @@ def strip(qtbot: QtBot, theme: Theme, icons: Icons, player: FakePlayer, audition
 
 def test_nothing_at_hand(strip: PreviewStrip) -> None:
     assert not strip.play_button.isEnabled()
-    assert strip._name.text() == "Select a sound to hear it"
+    assert strip.name.text() == "Select a sound to hear it"
 
 
 def test_a_sound_at_hand(strip: PreviewStrip, audition: Audition) -> None:
     strip.set_roots((Path("/sounds"),))
     audition.choose(HIT)
     assert strip.play_button.isEnabled()
-    assert strip._name.text() == "creak.wav"
-    assert strip._place.text() == "sounds › doors"
-    assert strip._format.text() == "48 kHz stereo"
-    assert strip._time.text() == "1:00.0"
+    assert strip.name.text() == "creak.wav"
+    assert strip.place.text() == "sounds › doors"
+    assert strip.format.text() == "48 kHz stereo"
+    assert strip.time.text() == "1:00.0"
     assert "0:05.0 to 0:15.0" in strip.waveform.accessibleDescription()
 
 
@@ -71,9 +71,9 @@ def test_the_button_plays_and_stops(strip: PreviewStrip, audition: Audition, pla
 def test_the_position_shows_while_playing(strip: PreviewStrip, audition: Audition, player: FakePlayer) -> None:
     audition.play(HIT)
     player.position_changed.emit(7.25)
-    assert strip._time.text() == "0:07.2 / 1:00.0"
+    assert strip.time.text() == "0:07.2 / 1:00.0"
     player.stop()
-    assert strip._time.text() == "1:00.0"
+    assert strip.time.text() == "1:00.0"
 
 
 def test_a_click_into_the_waveform_plays_from_there(

@@ -68,12 +68,12 @@ def bars_in_row(image: QImage, y: int) -> list[tuple[int, int]]:
     return [(int(start), int(end - start)) for start, end in edges.reshape(-1, 2)]
 
 
-def looks(view: WaveformView) -> dict[str, int]:
+def looks(view: WaveformView, theme: Theme) -> dict[str, int]:
     """How many pixels of the view have the colour of each token."""
     image = view.grab().toImage()
     found = [image.pixelColor(x, y).name() for x in range(image.width()) for y in range(image.height())]
     roles = ("wave", "wave_match", "match_band", "accent", "accent_strong", "line", "raised")
-    return {role: found.count(view._theme.colour(role).name()) for role in roles}
+    return {role: found.count(theme.colour(role).name()) for role in roles}
 
 
 def column_colours(view: WaveformView, left: int, right: int) -> set[str]:
@@ -82,8 +82,8 @@ def column_colours(view: WaveformView, left: int, right: int) -> set[str]:
     return {image.pixelColor(x, HEIGHT // 2).name() for x in range(left, right)}
 
 
-def name(view: WaveformView, role: str) -> str:
-    return view._theme.colour(role).name()
+def name(theme: Theme, role: str) -> str:
+    return theme.colour(role).name()
 
 
 # Bars
@@ -144,67 +144,67 @@ def test_the_played_part_has_the_accent(qapp: QApplication) -> None:
 
 
 @pytest.mark.parametrize("appearance", [Appearance.DARK, Appearance.LIGHT])
-def test_the_segment_stands_out_in_dark_and_in_light(view: WaveformView, appearance: Appearance) -> None:
-    view._theme.set_appearance(appearance)
-    assert name(view, "wave_match") in column_colours(view, 250, 350)
-    assert name(view, "match_band") in column_colours(view, 250, 350)
+def test_the_segment_stands_out_in_dark_and_in_light(view: WaveformView, theme: Theme, appearance: Appearance) -> None:
+    theme.set_appearance(appearance)
+    assert name(theme, "wave_match") in column_colours(view, 250, 350)
+    assert name(theme, "match_band") in column_colours(view, 250, 350)
     for outside in (column_colours(view, 0, 230), column_colours(view, 370, WIDTH)):
-        assert name(view, "wave") in outside
-        assert not outside & {name(view, "wave_match"), name(view, "match_band")}
+        assert name(theme, "wave") in outside
+        assert not outside & {name(theme, "wave_match"), name(theme, "match_band")}
 
 
-def test_a_sound_that_matches_as_a_whole_has_no_band(view: WaveformView) -> None:
+def test_a_sound_that_matches_as_a_whole_has_no_band(view: WaveformView, theme: Theme) -> None:
     view.set_sound(full_scale(), 10.0, None)
-    seen = looks(view)
+    seen = looks(view, theme)
     assert seen["wave_match"] > 0
     assert seen["match_band"] == seen["wave"] == 0
 
 
-def test_a_segment_of_a_long_sound_is_still_visible(view: WaveformView) -> None:
+def test_a_segment_of_a_long_sound_is_still_visible(view: WaveformView, theme: Theme) -> None:
     view.set_sound(full_scale(), 10_800.0, (5_400.0, 5_410.0))
-    seen = looks(view)
+    seen = looks(view, theme)
     assert seen["match_band"] + seen["wave_match"] > 0
 
 
-def test_the_play_head_moves_and_vanishes(view: WaveformView) -> None:
-    assert looks(view)["accent_strong"] == 0
+def test_the_play_head_moves_and_vanishes(view: WaveformView, theme: Theme) -> None:
+    assert looks(view, theme)["accent_strong"] == 0
     view.set_position(2.5)
-    assert name(view, "accent_strong") in column_colours(view, 148, 152)
-    assert name(view, "accent") in column_colours(view, 0, 140)
-    assert name(view, "accent") not in column_colours(view, 155, WIDTH)
+    assert name(theme, "accent_strong") in column_colours(view, 148, 152)
+    assert name(theme, "accent") in column_colours(view, 0, 140)
+    assert name(theme, "accent") not in column_colours(view, 155, WIDTH)
     view.set_position(99.0)
-    assert name(view, "accent_strong") in column_colours(view, WIDTH - 3, WIDTH)
+    assert name(theme, "accent_strong") in column_colours(view, WIDTH - 3, WIDTH)
     view.set_position(None)
-    assert looks(view)["accent_strong"] == 0
+    assert looks(view, theme)["accent_strong"] == 0
 
 
-def test_cleared_it_shows_an_empty_line_and_ignores_clicks(qtbot: QtBot, view: WaveformView) -> None:
+def test_cleared_it_shows_an_empty_line_and_ignores_clicks(qtbot: QtBot, view: WaveformView, theme: Theme) -> None:
     view.set_position(1.0)
     view.clear()
-    seen = looks(view)
+    seen = looks(view, theme)
     assert seen["line"] >= WIDTH
     assert seen["wave"] == seen["wave_match"] == seen["accent_strong"] == 0
     with qtbot.assertNotEmitted(view.seek_requested):
         QTest.mouseClick(view, Qt.MouseButton.LeftButton, pos=QPoint(300, 40))
         QTest.keyClick(view, Qt.Key.Key_Right)
     QTest.mouseMove(view, QPoint(100, 40))
-    assert looks(view)["raised"] == 0
+    assert looks(view, theme)["raised"] == 0
 
 
-def test_the_pointer_tells_its_time_within_the_view(qtbot: QtBot, view: WaveformView) -> None:
+def test_the_pointer_tells_its_time_within_the_view(qtbot: QtBot, view: WaveformView, theme: Theme) -> None:
     for x in (1, 300, WIDTH - 1):
         QTest.mouseMove(view, QPoint(x, 40))
-        assert looks(view)["raised"] > 300  # the label is on screen in full
+        assert looks(view, theme)["raised"] > 300  # the label is on screen in full
     QApplication.sendEvent(view, QEvent(QEvent.Type.Leave))
-    assert looks(view)["raised"] == 0
+    assert looks(view, theme)["raised"] == 0
 
 
-def test_the_keyboard_focus_is_visible(qtbot: QtBot, view: WaveformView) -> None:
+def test_the_keyboard_focus_is_visible(qtbot: QtBot, view: WaveformView, theme: Theme) -> None:
     before = view.grab().toImage()
     view.setFocus()
     assert view.hasFocus()
     after = view.grab().toImage()
-    ring = QColor(name(view, "accent"))
+    ring = QColor(name(theme, "accent"))
     for x in range(10, WIDTH - 10):
         red = before.pixelColor(x, 1).red(), after.pixelColor(x, 1).red()
         assert abs(red[1] - ring.red()) < abs(red[0] - ring.red())
@@ -272,11 +272,11 @@ def test_it_is_told_to_screen_readers(view: WaveformView) -> None:
     assert view.accessibleDescription() == "No sound"
 
 
-def test_the_bars_meet_the_play_head_at_any_width(qtbot: QtBot, view: WaveformView) -> None:
+def test_the_bars_meet_the_play_head_at_any_width(qtbot: QtBot, view: WaveformView, theme: Theme) -> None:
     for width in (37, 333, 1601):
         view.resize(width, HEIGHT)
         view.set_position(5.0)
         image = view.grab().toImage()
-        accents = [x for x in range(width) if image.pixelColor(x, HEIGHT // 2).name() == name(view, "accent")]
+        accents = [x for x in range(width) if image.pixelColor(x, HEIGHT // 2).name() == name(theme, "accent")]
         assert max(accents) == pytest.approx(width / 2, abs=4)
         assert QPointF(view.rect().center()).x() == pytest.approx(width / 2, abs=1)

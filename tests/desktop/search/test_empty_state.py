@@ -40,9 +40,9 @@ def test_examples_can_be_tried(empty: EmptyState, qtbot: QtBot) -> None:
 def test_examples_stay_within_a_narrow_page(empty: EmptyState) -> None:
     empty.show_page(START)
     QApplication.processEvents()
-    assert all(chip.x() >= 0 and chip.x() + chip.width() <= empty._chips.width() for chip in chips(empty))
+    assert all(chip.x() >= 0 and chip.x() + chip.width() <= empty.chips.width() for chip in chips(empty))
     assert len({chip.y() for chip in chips(empty)}) > 1
-    assert all(chip.y() + chip.height() <= empty._chips.height() for chip in chips(empty))
+    assert all(chip.y() + chip.height() <= empty.chips.height() for chip in chips(empty))
 
 
 def test_a_button(empty: EmptyState, qtbot: QtBot) -> None:
@@ -56,16 +56,16 @@ def test_a_button(empty: EmptyState, qtbot: QtBot) -> None:
 def test_each_page_shows_only_its_own(empty: EmptyState) -> None:
     for page in (START, ADD, BUSY):
         empty.show_page(page)
-    assert empty._busy.isVisible()
+    assert empty.busy.isVisible()
     assert not empty.button.isVisible()
-    assert not empty._chips.isVisible()
-    assert not empty._body.isVisible()
-    assert empty._title.text() == "Loading the model"
+    assert not empty.chips.isVisible()
+    assert not empty.body.isVisible()
+    assert empty.title.text() == "Loading the model"
 
 
 def test_its_picture_follows_the_theme(empty: EmptyState, theme: Theme) -> None:
     theme.set_appearance(Appearance.DARK)
     empty.show_page(START)
-    dark = empty._mark.pixmap().toImage()
+    dark = empty.mark.pixmap().toImage()
     theme.set_appearance(Appearance.LIGHT)
-    assert empty._mark.pixmap().toImage() != dark
+    assert empty.mark.pixmap().toImage() != dark

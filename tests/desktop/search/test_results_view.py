@@ -26,8 +26,13 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 @pytest.fixture
-def view(qtbot: QtBot, theme: Theme) -> Iterator[ResultsView]:
-    view = ResultsView(ResultsModel(), theme)
+def model() -> ResultsModel:
+    return ResultsModel()
+
+
+@pytest.fixture
+def view(qtbot: QtBot, theme: Theme, model: ResultsModel) -> Iterator[ResultsView]:
+    view = ResultsView(model, theme)
     qtbot.addWidget(view)
     view.resize(1000, 400)
     with qtbot.waitExposed(view):
@@ -177,8 +182,9 @@ def test_another_search_begins_at_the_top_with_nothing_selected(view: ResultsVie
     assert view.verticalScrollBar().value() == 0
 
 
-def test_sorting_by_header_returns_to_rank_at_the_third_click(view: ResultsView, qtbot: QtBot) -> None:
-    model = view._model
+def test_sorting_by_header_returns_to_rank_at_the_third_click(
+    view: ResultsView, model: ResultsModel, qtbot: QtBot
+) -> None:
     header = view.horizontalHeader()
     left = header.sectionViewportPosition(at(columns.LENGTH)) + 5
     seen = []
@@ -223,7 +229,7 @@ def test_rows_are_dragged_as_files(view: ResultsView, monkeypatch: pytest.Monkey
     assert dragged == [([expected], Qt.DropAction.CopyAction)]
 
 
-def test_it_paints_every_kind_of_row(view: ResultsView) -> None:
+def test_it_paints_every_kind_of_row(view: ResultsView, model: ResultsModel) -> None:
     odd: tuple[Hit, ...] = (
         make_hit(1, "/sounds/" + "ドアが開く音 " * 30 + ".wav"),
         make_hit(2, "/sounds/no suffix", score=-0.4),
@@ -231,8 +237,8 @@ def test_it_paints_every_kind_of_row(view: ResultsView) -> None:
         make_hit(4, "/sounds/long.wav", start_s=3600, end_s=3610, duration_s=7200),
     )
     view.show_hits(odd, keep=False)
-    view._model.set_playing(4, 0.5)
+    model.set_playing(4, 0.5)
     view.selectRow(0)
     before = view.grab().toImage()
-    view._model.set_playing(None)
+    model.set_playing(None)
     assert view.grab().toImage() != before

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.bridge import EngineBridge
+from desktop.search import search_session
 from desktop.search.search_session import LIMIT, Answer, SearchSession, like_sound
 from engine.errors import ErrorKind, KnownError
 from engine.library.query import Likeness, Query
@@ -23,8 +24,9 @@ RAIN, DOOR = Query("rain"), Query("door")
 
 
 @pytest.fixture
-def session(bridged: Bridged) -> SearchSession:
-    return SearchSession(bridged[0], refresh_ms=5)
+def session(bridged: Bridged, monkeypatch: pytest.MonkeyPatch) -> SearchSession:
+    monkeypatch.setattr(search_session, "REFRESH_MS", 5)
+    return SearchSession(bridged[0])
 
 
 @pytest.fixture
@@ -148,12 +150,15 @@ def test_the_end_of_indexing_asks_again(bridged: Bridged, session: SearchSession
     qtbot.waitUntil(lambda: len(bridged[1].requests) == 2)
 
 
-def test_progress_that_indexed_nothing_new_does_not(bridged: Bridged, session: SearchSession, say: Say) -> None:
+def test_progress_that_indexed_nothing_new_does_not(
+    bridged: Bridged, session: SearchSession, say: Say, qtbot: QtBot
+) -> None:
     session.ask(RAIN)
     progress(bridged[0], 10)
-    session._refresh.stop()
+    assert session.refresh_due
+    qtbot.waitUntil(lambda: not session.refresh_due)
     progress(bridged[0], 10)
-    assert not session._refresh.isActive()
+    assert not session.refresh_due
 
 
 def test_an_answer_on_its_way_is_not_asked_for_again(bridged: Bridged, session: SearchSession, say: Say) -> None:
@@ -167,7 +172,7 @@ def test_no_query_is_never_asked(bridged: Bridged, session: SearchSession, say: 
     progress(bridged[0], 10)
     QApplication.processEvents()
     assert bridged[1].requests == []
-    assert not session._refresh.isActive()
+    assert not session.refresh_due
 
 
 def test_another_engine_is_asked_what_the_one_before_left_open(

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtWidgets import QToolButton
 from pytestqt.qtbot import QtBot
 
-from desktop.widgets.banner import MOST_BANNERS, BannerArea, Message
+from desktop.widgets.banner import MOST_BANNERS, BannerArea, Message, Severity
 from desktop.widgets.icons import Icons
 from desktop.widgets.theme import Theme
 from engine.errors import ErrorKind, KnownError
@@ -48,6 +48,15 @@ def test_the_same_words_are_said_once(area: BannerArea) -> None:
     assert "more like this" not in area.banners[0].text
 
 
+def test_a_notice_looks_different_from_a_problem(area: BannerArea) -> None:
+    area.show_error(KnownError(ErrorKind.LIBRARY_ON_NETWORK, "It lies on a network share."))
+    problem = area.banners[0].mark.pixmap().toImage()
+    area.dismiss(area.banners[0])
+    area.show_notice(KnownError(ErrorKind.LIBRARY_ON_NETWORK, "It lies on a network share."))
+    assert "It lies on a network share." in area.banners[0].text
+    assert area.banners[0].mark.pixmap().toImage() != problem
+
+
 def test_dismissing(area: BannerArea) -> None:
     area.show_error(FULL)
     close = area.banners[0].findChild(QToolButton)
@@ -72,9 +81,9 @@ def test_the_oldest_gives_way(area: BannerArea) -> None:
 
 def test_an_action(area: BannerArea) -> None:
     done: list[str] = []
-    area.show_message(Message("bug", "Oh", "Really.", "bug", "Open log folder", lambda: done.append("opened")))
-    assert area.banners[0]._button.text() == "Open log folder"
-    area.banners[0]._button.click()
+    area.show_message(Message("bug", "Oh", "Really.", Severity.BUG, "Open log folder", lambda: done.append("opened")))
+    assert area.banners[0].button.text() == "Open log folder"
+    area.banners[0].button.click()
     assert done == ["opened"]
 
 

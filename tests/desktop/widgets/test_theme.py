@@ -81,7 +81,7 @@ def test_the_theme_follows_the_system(
     theme.tokens = LIGHT if tokens is DARK else DARK
     changes: list[None] = []
     theme.changed.connect(lambda: changes.append(None))
-    monkeypatch.setattr(theme._hints, "colorScheme", lambda: scheme, raising=False)
+    monkeypatch.setattr(qapp.styleHints(), "colorScheme", lambda: scheme, raising=False)
     qapp.styleHints().colorSchemeChanged.emit(scheme)
     assert theme.tokens is tokens
     assert len(changes) == 1
@@ -89,15 +89,23 @@ def test_the_theme_follows_the_system(
     assert tokens.accent in qapp.styleSheet()
 
 
-def test_an_unknown_scheme_is_what_the_system_palette_was(theme: Theme, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(theme._hints, "colorScheme", lambda: Qt.ColorScheme.Unknown, raising=False)
-    monkeypatch.setattr(theme, "_began_dark", True)
-    theme.set_appearance(Appearance.SYSTEM)
-    assert theme.tokens is DARK
+@pytest.mark.parametrize(("tokens", "other"), [(DARK, LIGHT), (LIGHT, DARK)], ids=["dark", "light"])
+def test_an_unknown_scheme_is_what_the_system_palette_was(
+    theme: Theme, qapp: QApplication, monkeypatch: pytest.MonkeyPatch, tokens: Tokens, other: Tokens
+) -> None:
+    monkeypatch.setattr(qapp.styleHints(), "colorScheme", lambda: Qt.ColorScheme.Unknown, raising=False)
+    qapp.setPalette(QPalette(QColor(tokens.window)))
+    later = Theme(qapp, paths.resources() / "icons")
+    assert later.tokens is tokens
+    later.set_appearance(Appearance.DARK if other.dark else Appearance.LIGHT)
+    assert later.tokens is other
+    later.set_appearance(Appearance.SYSTEM)
+    assert later.tokens is tokens
+    later.deleteLater()
 
 
 def test_the_user_can_stay_with_one_palette(theme: Theme, qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(theme._hints, "colorScheme", lambda: Qt.ColorScheme.Light, raising=False)
+    monkeypatch.setattr(qapp.styleHints(), "colorScheme", lambda: Qt.ColorScheme.Light, raising=False)
     theme.set_appearance(Appearance.DARK)
     qapp.styleHints().colorSchemeChanged.emit(Qt.ColorScheme.Light)
     assert theme.tokens is DARK
