@@ -53,17 +53,17 @@ class Actions(QObject):
 
     @property
     def on_selection(self) -> tuple[QAction, ...]:
-        """Those that need a selected sound."""
+        """The actions that need a selected sound."""
         return (self.similar, self.reveal, self.copy_path)
 
     @property
     def on_sound(self) -> tuple[QAction, ...]:
-        """Those that need a sound at hand."""
+        """The actions that need a sound at hand."""
         return (self.toggle, self.play_from_start)
 
     @property
     def on_writable(self) -> tuple[QAction, ...]:
-        """Those that write to the library."""
+        """The actions that write to the library."""
         return (self.add_folder, self.rescan)
 
     def _make(self, text: str, keys: Keys | None, tip: str = "") -> QAction:

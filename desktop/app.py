@@ -117,7 +117,7 @@ class App(QObject):
         self.session.restart()
 
     def close(self) -> None:
-        """Remember what is to be remembered, and end everything."""
+        """Save the settings and close everything."""
         self.settings.geometry = self.window.saveGeometry()
         self.settings.splitter = self.window.splitter.saveState()
         self.settings.volume = self.preview.volume.value() / self.preview.volume.maximum()

@@ -61,7 +61,7 @@ class MainWindow(QMainWindow):
             self.splitter.restoreState(splitter)
 
     def sizeHint(self) -> QSize:
-        """Room for all columns, as far as the screen has it."""
+        """A size with room for all columns, as far as the screen allows."""
         return QSize(1240, 780).boundedTo(self.screen().availableSize())
 
     def paintEvent(self, event: QPaintEvent) -> None:
@@ -72,7 +72,7 @@ class MainWindow(QMainWindow):
             QTimer.singleShot(0, self.painted.emit)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Tell that the app is to end; what must be kept is kept by who listens."""
+        """Tell that the app is to end, before the window goes."""
         self.closing.emit()
         super().closeEvent(event)
 

@@ -71,7 +71,7 @@ def error_title(kind: str) -> str:
     return ERROR_TITLES.get(kind) or kind.replace("_", " ").capitalize()
 
 
-def counted(number: int, noun: str, plural: str = "") -> str:
+def quantity(number: int, noun: str, plural: str = "") -> str:
     """``1 sound``, ``1,240 sounds``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
@@ -87,7 +87,7 @@ def clock(time_s: float, decimals: int = 1) -> str:
     return f"{minutes}:{seconds}"
 
 
-def matched(hit: Hit) -> str:
+def matched_span(hit: Hit) -> str:
     """The whole seconds that matched, or nothing when that is all of the sound."""
     if is_whole(hit):
         return ""
@@ -117,7 +117,7 @@ def time_left(remaining_s: float | None) -> str:
     return f"about {remaining_s / 3600:.1f} h left"
 
 
-def elapsed(time_s: float) -> str:
+def time_taken(time_s: float) -> str:
     """How long something took: ``0.8 s``, ``42 s``, ``5 min``, ``2.1 h``."""
     if time_s < 10:
         return f"{time_s:.1f} s"
@@ -148,8 +148,8 @@ def progress_title(progress: IndexProgress) -> str:
 def progress_counts(progress: IndexProgress) -> str:
     """How far indexing is."""
     if progress.phase is IndexPhase.SCANNING:
-        return f"{counted(progress.found, 'sound')} found"
-    return f"{progress.done:,} of {counted(progress.total, 'sound')}"
+        return f"{quantity(progress.found, 'sound')} found"
+    return f"{progress.done:,} of {quantity(progress.total, 'sound')}"
 
 
 def progress_rate(progress: IndexProgress) -> str:
@@ -161,11 +161,11 @@ def progress_rate(progress: IndexProgress) -> str:
 
 def summary(done: IndexSummary) -> tuple[str, str]:
     """What a finished run did, in two short lines; empty where there is nothing to tell."""
-    added = f"{counted(done.indexed, 'sound')} added in {elapsed(done.elapsed_s)}" if done.indexed else ""
+    added = f"{quantity(done.indexed, 'sound')} added in {time_taken(done.elapsed_s)}" if done.indexed else ""
     rest = {"moved": done.moved, "missing": done.missing, "not readable": done.failed}
     others = "  ·  ".join(f"{number:,} {what}" for what, number in rest.items() if number)
     if not added and not others and done.unchanged:
-        return f"{counted(done.unchanged, 'sound')}, nothing new", ""
+        return f"{quantity(done.unchanged, 'sound')}, nothing new", ""
     return added, others
 
 
@@ -176,7 +176,7 @@ def folder_counts(folder: Folder) -> str:
     waiting = folder.sounds - folder.indexed - folder.failed - folder.missing
     if waiting > 0:
         return f"{folder.indexed:,} of {folder.sounds:,}"
-    return counted(folder.indexed, "sound")
+    return quantity(folder.indexed, "sound")
 
 
 def parent_trail(path: Path, roots: tuple[Path, ...]) -> str:

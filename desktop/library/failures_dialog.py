@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from desktop.widgets.labels import tone
 from desktop.widgets.theme import Theme
-from desktop.wording import counted, error_title
+from desktop.wording import error_title, quantity
 from engine.library.types import Failure
 
 _FAILURE_ROLE = Qt.ItemDataRole.UserRole
@@ -103,7 +103,7 @@ class FailuresDialog(QDialog):
         self.opened.emit()
 
     def set_may_retry(self, may_retry: bool) -> None:
-        """A read-only library cannot try again."""
+        """Say whether failed sounds may be tried again, which a read-only library does not allow."""
         self._may_retry = may_retry
         self.retry.setEnabled(may_retry and bool(self._failures))
 
@@ -111,7 +111,7 @@ class FailuresDialog(QDialog):
         """List these failures."""
         self._failures = failures
         self.head.setText(
-            f"{counted(len(failures), 'sound')} could not be read" if failures else "All sounds could be read"
+            f"{quantity(len(failures), 'sound')} could not be read" if failures else "All sounds could be read"
         )
         self._note.setVisible(bool(failures))
         self.list.clear()
@@ -130,7 +130,7 @@ class FailuresDialog(QDialog):
         self.set_may_retry(self._may_retry)
 
     def sizeHint(self) -> QSize:
-        """Room for long names."""
+        """A size with room for long names."""
         return QSize(760, 480)
 
     def _current(self) -> Failure | None:

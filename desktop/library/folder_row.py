@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QMenu, QToolButton, QVBoxLayo
 from desktop.widgets.icons import Icons
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
-from desktop.wording import counted, folder_counts
+from desktop.wording import folder_counts, quantity
 from engine.library.types import Folder
 
 
@@ -36,7 +36,7 @@ class FolderRow(QFrame):
         self.remove.clicked.connect(lambda: self.remove_requested.emit(self.folder))
         self.remove.installEventFilter(self)
         self._icons = icons
-        icons.follow(self, self._show_remove)
+        icons.redraw_with_theme(self, self._show_remove)
         words = QVBoxLayout()
         words.setSpacing(1)
         words.addWidget(self.name)
@@ -60,27 +60,27 @@ class FolderRow(QFrame):
         tone(self.counts, "muted" if folder.available else "warning")
         self.remove.setToolTip(f"Remove {name} from the library")
         self.remove.setAccessibleName(f"Remove {name} from the library")
-        self.setAccessibleName(f"{name}, {counted(folder.indexed, 'sound')}")
+        self.setAccessibleName(f"{name}, {quantity(folder.indexed, 'sound')}")
 
     def set_may_change(self, may_change: bool) -> None:
-        """A read-only library keeps its folders."""
+        """Say whether the folder may be removed, which a read-only library does not allow."""
         self._may_change = may_change
         self.remove.setVisible(may_change)
 
     def enterEvent(self, event: QEnterEvent) -> None:
-        """The button to remove shows itself."""
+        """Show the remove button."""
         super().enterEvent(event)
         self._hovered = True
         self._show_remove()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """The button to remove retires."""
+        """Hide the remove button."""
         super().leaveEvent(event)
         self._hovered = False
         self._show_remove()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The button to remove shows itself to the keyboard too."""
+        """Show the remove button also while it has the keyboard focus."""
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
             self._show_remove()
         return super().eventFilter(watched, event)
@@ -90,7 +90,7 @@ class FolderRow(QFrame):
         self.remove.setIcon(self._icons.icon("close") if wanted else QIcon())
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """What can be done with a folder."""
+        """Show the menu of what can be done with the folder."""
         menu = self.menu()
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.popup(event.globalPos())

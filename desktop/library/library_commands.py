@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from desktop.bridge import EngineBridge
 from desktop.settings import Settings
 from desktop.widgets.icons import Icons
-from desktop.wording import counted
+from desktop.wording import quantity
 from engine.library.types import Folder
 from engine.service.messages import (
     AddFolder,
@@ -69,8 +69,9 @@ class LibraryCommands(QObject):
         box.setWindowTitle("Remove folder")
         box.setText(f"Remove “{name}” from the library?")
         box.setInformativeText(
-            f"Its {counted(folder.sounds, 'sound')} will no longer be found. Your files are not touched; they stay in\n"
-            f"{folder.path}\n\nYou can add the folder again at any time, without waiting."
+            f"Its {quantity(folder.sounds, 'sound')} will no longer be found. "
+            f"Your files are not touched; they stay in\n{folder.path}\n\n"
+            "You can add the folder again at any time, without waiting."
         )
         remove = box.addButton("Remove from library", QMessageBox.ButtonRole.DestructiveRole)
         keep = box.addButton("Keep", QMessageBox.ButtonRole.RejectRole)

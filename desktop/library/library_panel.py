@@ -12,7 +12,7 @@ from desktop.library_state import Library
 from desktop.widgets.icons import Icons
 from desktop.widgets.labels import tone
 from desktop.widgets.theme import Theme
-from desktop.wording import counted
+from desktop.wording import quantity
 from engine.library.types import Folder
 
 
@@ -61,14 +61,14 @@ class LibraryPanel(QFrame):
     def show_library(self, library: Library) -> None:
         """Show folders and progress, keeping the rows that are there already."""
         self.progress.show_library(library)
-        self.total.setText(counted(library.indexed, "sound") if library.folders else "")
+        self.total.setText(quantity(library.indexed, "sound") if library.folders else "")
         self.read_only.setVisible(library.opened and library.read_only)
         self.failures.setVisible(library.failed > 0)
-        self.failures.setText(f"{counted(library.failed, 'sound')} could not be read")
+        self.failures.setText(f"{quantity(library.failed, 'sound')} could not be read")
         self._show_folders(library.folders, may_change=not library.read_only)
 
     def sizeHint(self) -> QSize:
-        """Wide enough for a folder's name and counts."""
+        """A size wide enough for a folder's name and counts."""
         return QSize(248, 400)
 
     def _show_folders(self, folders: tuple[Folder, ...], may_change: bool) -> None:

@@ -9,7 +9,7 @@ from desktop.library_state import Library
 from desktop.widgets.icons import Icons
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
-from desktop.wording import counted, progress_counts, progress_rate, progress_title, summary
+from desktop.wording import progress_counts, progress_rate, progress_title, quantity, summary
 from engine.library.types import IndexPhase
 
 
@@ -95,7 +95,7 @@ class ProgressCard(QFrame):
     def _show_idle(self, library: Library) -> None:
         stopped_early = library.cancelled and library.waiting > 0 and library.stopped is None
         added, others = summary(library.summary) if library.summary is not None else ("", "")
-        self.title.setText(f"{counted(library.waiting, 'sound')} not indexed" if stopped_early else "Up to date")
+        self.title.setText(f"{quantity(library.waiting, 'sound')} not indexed" if stopped_early else "Up to date")
         self.bar.hide()
         for label, text in ((self.counts, added), (self.rate, others)):
             label.set_text(text)

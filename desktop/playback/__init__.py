@@ -1,1 +1,1 @@
-"""Hearing sounds."""
+"""Playing sounds: the player, its output device, and the strip that steers them."""

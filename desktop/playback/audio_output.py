@@ -272,7 +272,7 @@ class AudioOutput:
             raise self._sd.CallbackAbort from bug
 
     def _on_finished(self) -> None:
-        """PortAudio's word that the stream runs no more, whoever stopped it."""
+        """PortAudio calls this when the stream has ended, whoever stopped it."""
         self.lost = not self._stopping
 
 

@@ -1,4 +1,4 @@
-"""Starting the system's audio in a process of its own first: PortAudio and what lies under it can end a process.
+"""Tries the system's audio in a process of its own first: PortAudio and what lies under it can end a process.
 
 Known on Linux: PortAudio fails an assertion where ALSA has no configuration, and JACK's library meets a bus error where
 ``/dev/shm`` is full.

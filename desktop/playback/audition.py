@@ -48,7 +48,7 @@ class Audition(QObject):
         return self.state is not PlayerState.STOPPED
 
     def set_automatic(self, automatic: bool) -> None:
-        """Whether choosing a sound plays it."""
+        """Say whether choosing a sound plays it."""
         self.automatic = automatic
 
     def choose(self, hit: Hit) -> None:

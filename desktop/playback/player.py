@@ -55,7 +55,7 @@ class Player(QObject):
         devices_changed: ``devices()``, ``available`` or ``problem`` may be different now.
 
     Args:
-        parent: As of every QObject.
+        parent: The Qt object that owns the player.
         idle_s: How long the stream goes on after the last sound.
     """
 
@@ -103,7 +103,7 @@ class Player(QObject):
 
     @property
     def volume(self) -> float:
-        """As last set: 0 to 1."""
+        """The volume that was set last, 0 to 1."""
         return self._volume
 
     @property
@@ -203,7 +203,7 @@ class Player(QObject):
         return None if track.cancelled.is_set() else self._audio_thread.submit(prepare).result()
 
     def _run(self, job: Callable[[], None]) -> None:
-        """Do something on the audio thread."""
+        """Run a job on the audio thread."""
         self._jobs.append(self._audio_thread.submit(job))
         self._watch()
 

@@ -60,7 +60,7 @@ class PreviewStrip(QFrame):
         audition.state_changed.connect(self._show_state)
         audition.position_changed.connect(self._show_position)
         self.waveform.seek_requested.connect(audition.seek)
-        icons.follow(self, lambda: self._show_state(audition.state))
+        icons.redraw_with_theme(self, lambda: self._show_state(audition.state))
         self._show_hit(None)
 
     def set_roots(self, roots: tuple[Path, ...]) -> None:
@@ -72,7 +72,7 @@ class PreviewStrip(QFrame):
         self.volume.setValue(round(volume * VOLUME_STEPS))
 
     def sizeHint(self) -> QSize:
-        """High enough for a waveform that can be read."""
+        """A size high enough to read the waveform."""
         return QSize(super().sizeHint().width(), 128)
 
     def _show_hit(self, hit: Hit | None) -> None:

@@ -98,11 +98,11 @@ class WaveformView(QWidget):
             self.update()
 
     def sizeHint(self) -> QSize:
-        """Wide enough to read."""
+        """A size that can be read."""
         return QSize(400, 72)
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Band, bars, play head, pointer."""
+        """Paint the band, the bars, the play head and the pointer."""
         painter = QPainter(self)
         area = QRectF(self.rect())
         if self._duration_s <= 0:
@@ -149,7 +149,7 @@ class WaveformView(QWidget):
             self.update()
 
     def leaveEvent(self, _event: QEvent) -> None:
-        """The pointer is elsewhere now, unless it drags."""
+        """Forget the pointer, unless it drags."""
         if self._pressed_x is None:
             self._forget_pointer()
 

@@ -1,1 +1,1 @@
-"""Asking, and the answers."""
+"""Searching: the box, the query and its results."""

@@ -23,7 +23,7 @@ from desktop.search.results_cells import (
     WaveformCell,
 )
 from desktop.widgets.theme import Theme
-from desktop.wording import clock, matched, parent_trail, sample_format
+from desktop.wording import clock, matched_span, parent_trail, sample_format
 from engine.library.types import Hit
 
 Roots = tuple[Path, ...]
@@ -91,7 +91,7 @@ WAVEFORM: Final = Column(
 )
 MATCH: Final = Column(
     "Match",
-    lambda hit, _: matched(hit) or "whole",
+    lambda hit, _: matched_span(hit) or "whole",
     MatchCell,
     width_px=lambda room: room.body.horizontalAdvance("00:00 – 00:00") + 2 * PADDING_PX,
     sort_key=lambda hit: hit.start_s,

@@ -61,7 +61,7 @@ class EmptyState(QWidget):
         column.addWidget(self.button, 0, centre)
         column.addWidget(self.chips)
         column.addStretch(5)
-        icons.follow(self, self._show_mark)
+        icons.redraw_with_theme(self, self._show_mark)
 
     def show_page(self, page: Page) -> None:
         """Show a page."""

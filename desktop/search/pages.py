@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from desktop.library_state import Library
 from desktop.search.search_session import Answer
-from desktop.wording import counted, error_title
+from desktop.wording import error_title, quantity
 from engine.errors import KnownError
 from engine.library.query import Query
 
@@ -72,7 +72,7 @@ def _stopped(error: Exception) -> Page:
 
 def _start(library: Library) -> Page:
     if library.folders:
-        known = f"\n{counted(library.indexed, 'sound')} to search." if library.indexed else ""
+        known = f"\n{quantity(library.indexed, 'sound')} to search." if library.indexed else ""
         return Page("wave", "What are you listening for?", f"Describe it in your own words.{known}", examples=EXAMPLES)
     if library.read_only:
         return Page("lock", "This library is empty and read-only", "Open one that can be written to add folders.")
@@ -88,6 +88,6 @@ def _nothing(library: Library) -> Page:
             "wave", "Nothing to find yet", "The first sounds appear here as soon as they are indexed.", busy=True
         )
     if library.failed and not library.indexed:
-        body = f"None of the {counted(library.failed, 'sound')} in this library could be read."
+        body = f"None of the {quantity(library.failed, 'sound')} in this library could be read."
         return Page("warning", "Nothing to search", body, PageAction.SHOW_FAILURES)
     return Page("search", "Nothing found", "Try other words, or add more folders to the library.")

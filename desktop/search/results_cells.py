@@ -43,7 +43,7 @@ class Cell(QStyledItemDelegate):
         self._rows = rows
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Background, then content within the padding."""
+        """Paint the row's background, then the content within the padding."""
         selected = bool(option.state & QStyle.StateFlag.State_Selected)
         rect: QRect = option.rect
         painter.save()
@@ -59,7 +59,7 @@ class Cell(QStyledItemDelegate):
         raise NotImplementedError
 
     def sizeHint(self, _option: QStyleOptionViewItem, _index: Index) -> QSize:
-        """One comfortable line."""
+        """The size of one comfortable line."""
         return QSize(80, row_height(QFontMetrics(self.theme.fonts.body)))
 
     def _background(self, row: int, selected: bool) -> QColor:
@@ -122,7 +122,7 @@ class TextCell(Cell):
         self._elide = elide
 
     def draw(self, painter: QPainter, rect: QRect, hit: Hit, index: Index) -> None:
-        """Muted, and elided where it must be."""
+        """Paint one muted line, elided where there is no room for all of it."""
         painter.setFont(self.theme.fonts.body)
         painter.setPen(self.theme.colour(self.role(hit)))
         text = painter.fontMetrics().elidedText(str(index.data()), self._elide, rect.width())
@@ -137,7 +137,7 @@ class MatchCell(TextCell):
     """The seconds that matched; fainter when that is simply everything."""
 
     def role(self, hit: Hit) -> str:
-        """Faint for the whole sound."""
+        """The text is faint where the match is the whole sound."""
         return "faint" if is_whole(hit) else "muted"
 
 

@@ -33,7 +33,7 @@ class ResultsModel(QAbstractTableModel):
         """Show other hits, given by rank; a chosen sort order stays."""
         self.beginResetModel()
         self._ranked = list(hits)
-        self._rows = self._arranged()
+        self._rows = self._sort_hits()
         self.endResetModel()
 
     def set_roots(self, roots: tuple[Path, ...]) -> None:
@@ -109,14 +109,14 @@ class ResultsModel(QAbstractTableModel):
         self.layoutAboutToBeChanged.emit()
         before = self.persistentIndexList()
         ids = [self._rows[index.row()].sound_id for index in before]
-        self._rows = self._arranged()
+        self._rows = self._sort_hits()
         row_of = {hit.sound_id: row for row, hit in enumerate(self._rows)}
         after = [self.index(row_of[i], index.column()) for i, index in zip(ids, before, strict=True)]
         self.changePersistentIndexList(before, after)
         self.layoutChanged.emit()
 
     def mimeTypes(self) -> list[str]:
-        """Rows leave as files."""
+        """Rows are dragged out as files."""
         return ["text/uri-list"]
 
     def mimeData(self, indexes: Sequence[QModelIndex]) -> QMimeData:
@@ -130,7 +130,7 @@ class ResultsModel(QAbstractTableModel):
         """Files are copied or linked to where they land, never moved."""
         return Qt.DropAction.CopyAction | Qt.DropAction.LinkAction
 
-    def _arranged(self) -> list[Hit]:
+    def _sort_hits(self) -> list[Hit]:
         if self._sorted_by is None:
             return list(self._ranked)
         return sorted(self._ranked, key=self._sorted_by, reverse=self._order == Qt.SortOrder.DescendingOrder)

@@ -12,7 +12,7 @@ from desktop.search.results_view import ResultsView
 from desktop.search.search_session import Answer, SearchSession, sound_of
 from desktop.widgets.labels import ElidedLabel, tone
 from desktop.widgets.theme import Theme
-from desktop.wording import counted
+from desktop.wording import quantity
 from engine.errors import KnownError
 from engine.library.query import Query
 
@@ -95,6 +95,6 @@ class ResultsPanel(QWidget):
     def _describe(self, answer: Answer) -> None:
         sound = sound_of(answer.query)
         about = f"like {sound.name}" if sound is not None else f"for “{answer.query.words[:LONGEST_CAPTION]}”"
-        self.headline.set_text(f"{counted(len(answer.hits), 'sound')} {about}")
+        self.headline.set_text(f"{quantity(len(answer.hits), 'sound')} {about}")
         cost_ms = max(1, round(answer.elapsed_s * 1000))
         self._cost.setText(f"best of {answer.searched:,} in {cost_ms:,} ms")

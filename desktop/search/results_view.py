@@ -22,7 +22,7 @@ from desktop.search.columns import COLUMNS, Room, widths_px
 from desktop.search.results_cells import row_height
 from desktop.search.results_model import ResultsModel
 from desktop.widgets.theme import Theme
-from desktop.wording import counted
+from desktop.wording import quantity
 from engine.library.types import Hit
 
 NUDGE_S = 1.0
@@ -118,7 +118,7 @@ class ResultsView(QTableView):
         return self.hasFocus()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Keys beyond moving up and down."""
+        """Handle the keys beyond moving up and down."""
         hit = self.current_hit()
         key = event.key()
         if event.matches(QKeySequence.StandardKey.Copy):
@@ -155,12 +155,12 @@ class ResultsView(QTableView):
             return
         drag = QDrag(self)
         drag.setMimeData(self._model.mimeData(self.selectionModel().selectedRows()))
-        drag.setPixmap(self._drag_label(hits[0].path.name if len(hits) == 1 else counted(len(hits), "sound")))
+        drag.setPixmap(self._drag_label(hits[0].path.name if len(hits) == 1 else quantity(len(hits), "sound")))
         drag.setHotSpot(QPoint(-12, -8))
         drag.exec(supported, Qt.DropAction.CopyAction)
 
     def leaveEvent(self, event: QEvent) -> None:
-        """The pointer is on no row any more."""
+        """Stop highlighting the row that was under the pointer."""
         self._hover(-1)
         super().leaveEvent(event)
 

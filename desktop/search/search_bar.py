@@ -108,7 +108,7 @@ class SearchBar(QFrame):
         self.edit.selectAll()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Keys that leave the box, and the focus frame around the whole of it."""
+        """Handle the keys that leave the box, and show the focus on the frame around it."""
         if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
             self.setProperty("focused", event.type() == QEvent.Type.FocusIn)
             self.style().unpolish(self)
@@ -172,5 +172,5 @@ class SearchBar(QFrame):
         return chip, name
 
     def sizeHint(self) -> QSize:
-        """Tall enough for the field font, wide enough for a caption."""
+        """A size tall enough for the field font and wide enough for a caption."""
         return QSize(480, super().sizeHint().height())

@@ -1,1 +1,1 @@
-"""What all parts of the window look like and share."""
+"""The looks and widgets that all parts of the window share."""

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolBut
 from desktop.widgets.icons import Icons
 from desktop.widgets.labels import tone
 from desktop.widgets.theme import Theme
-from desktop.wording import counted, error_title
+from desktop.wording import error_title, quantity
 from engine.errors import KnownError
 
 MOST_BANNERS = 3
@@ -87,7 +87,7 @@ class Banner(QFrame):
             return
         self._message = message
         self._times += 1
-        more = f"  ({counted(self._times - 1, 'more like this', 'more like this')})" if self._times > 1 else ""
+        more = f"  ({quantity(self._times - 1, 'more like this', 'more like this')})" if self._times > 1 else ""
         self._title.setText(message.title + more)
         self._text.setText(message.text)
         self._text.setVisible(bool(message.text))
@@ -98,7 +98,7 @@ class Banner(QFrame):
 
     @property
     def text(self) -> str:
-        """All it says."""
+        """The title and the text that it shows."""
         return f"{self._title.text()}\n{self._text.text()}"
 
     def _act(self) -> None:
@@ -154,7 +154,7 @@ class BannerArea(QWidget):
         self.setVisible(bool(self._banners))
 
     def dismiss_all(self, key: str) -> None:
-        """Take away what was said under a key."""
+        """Dismiss the banner of a key, if there is one."""
         for banner in self.banners:
             if banner.key == key:
                 self.dismiss(banner)

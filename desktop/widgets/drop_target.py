@@ -61,7 +61,7 @@ class DropTarget(QObject):
 
     def _drag(self, event: QDropEvent) -> None:
         if event.type() == QEvent.Type.DragEnter:
-            self._offer = self._useful(event)
+            self._offer = self._find_offer(event)
         offer = self._offer
         if event.type() == QEvent.Type.Drop:
             self._end_drag()
@@ -73,28 +73,28 @@ class DropTarget(QObject):
         if event.type() == QEvent.Type.DragEnter:
             self.overlay.cover("Drop to add to the library" if offer.folders else "Drop to find sounds like this one")
         elif event.type() == QEvent.Type.Drop:
-            if named := self._named(offer.folders):
+            if named := self._keep_named(offer.folders):
                 self.folders_dropped.emit(named)
-            elif offer.sound is not None and self._named([offer.sound]):
+            elif offer.sound is not None and self._keep_named([offer.sound]):
                 self.sound_dropped.emit(offer.sound)
 
     def _end_drag(self) -> None:
         self.overlay.hide()
         self._offer = NOTHING
 
-    def _useful(self, event: QDropEvent) -> _Offer:
-        """What of a drag can be used; nothing of what comes from this app itself."""
+    def _find_offer(self, event: QDropEvent) -> _Offer:
+        """What can be used of a drag; a drag from this app itself offers nothing."""
         if event.source() is not None:
             return NOTHING
         # os.path's questions, unlike pathlib's, are answered for every path, also for one that is too long to exist
         paths = [_local_path(url) for url in event.mimeData().urls() if url.isLocalFile()]
-        folders = _outermost(path for path in paths if os.path.isdir(path))  # noqa: PTH112
+        folders = _drop_nested(path for path in paths if os.path.isdir(path))  # noqa: PTH112
         if folders:
             return _Offer(folders=folders) if self.takes_folders else NOTHING
         return _Offer(sound=paths[0]) if len(paths) == 1 and os.path.isfile(paths[0]) else NOTHING  # noqa: PTH113
 
-    def _named(self, paths: Sequence[Path]) -> tuple[Path, ...]:
-        """Those whose names are text; the others are refused."""
+    def _keep_named(self, paths: Sequence[Path]) -> tuple[Path, ...]:
+        """The paths whose names are valid text; the others are refused."""
         named = []
         for path in paths:
             try:
@@ -116,7 +116,7 @@ def _local_path(url: QUrl) -> Path:
     return Path(path)
 
 
-def _outermost(folders: Iterable[Path]) -> tuple[Path, ...]:
+def _drop_nested(folders: Iterable[Path]) -> tuple[Path, ...]:
     """Each folder once, without those that lie in another one of them."""
     unique = dict.fromkeys(folders)
     return tuple(folder for folder in unique if unique.keys().isdisjoint(folder.parents))
@@ -141,7 +141,7 @@ class _Overlay(QWidget):
         self.show()
 
     def paintEvent(self, _event: QPaintEvent) -> None:
-        """Veil, frame, text."""
+        """Paint the veil, the frame and the text."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         veil = self._theme.colour("window")

@@ -41,7 +41,7 @@ class FlowLayout(QLayout):
         return True
 
     def heightForWidth(self, width: int) -> int:
-        """Height of all rows."""
+        """The height of all rows."""
         rows = self._rows(width)
         margins = self.contentsMargins()
         around = margins.top() + margins.bottom()
@@ -59,11 +59,11 @@ class FlowLayout(QLayout):
             top += _height(row) + self.spacing()
 
     def sizeHint(self) -> QSize:
-        """All in one row."""
+        """The size of all items in one row."""
         return QSize(self._row_width(self._items), _height(self._items))
 
     def minimumSize(self) -> QSize:
-        """The widest item alone."""
+        """The size of the widest item alone."""
         return QSize(max((item.sizeHint().width() for item in self._items), default=0), _height(self._items))
 
     def _row_width(self, row: list[QLayoutItem]) -> int:

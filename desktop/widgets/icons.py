@@ -48,7 +48,7 @@ class Icons:
     def mark(self, name: str, size: int, role: str = "muted") -> QLabel:
         """A label that shows the icon and follows the theme."""
         label = QLabel()
-        self.follow(label, lambda: label.setPixmap(self.pixmap(name, size, role, label.devicePixelRatioF())))
+        self.redraw_with_theme(label, lambda: label.setPixmap(self.pixmap(name, size, role, label.devicePixelRatioF())))
         return label
 
     def app_icon(self) -> QIcon:
@@ -60,9 +60,9 @@ class Icons:
 
     def bind(self, target: QAbstractButton | QAction, name: str, role: str = "muted") -> None:
         """Give a button or action an icon that follows the theme."""
-        self.follow(target, lambda: target.setIcon(self.icon(name, role)))
+        self.redraw_with_theme(target, lambda: target.setIcon(self.icon(name, role)))
 
-    def follow(self, owner: QObject, redraw: Callable[[], None]) -> None:
+    def redraw_with_theme(self, owner: QObject, redraw: Callable[[], None]) -> None:
         """Call ``redraw`` now and at every change of the theme for as long as ``owner`` lives."""
         redraw()
         connection = self._theme.changed.connect(redraw)

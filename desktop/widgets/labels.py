@@ -22,7 +22,7 @@ class ElidedLabel(QLabel):
         self.setToolTip(tool_tip or text)
 
     def minimumSizeHint(self) -> QSize:
-        """As narrow as need be."""
+        """The label may be as narrow as need be."""
         return QSize(0, QFontMetrics(self.font()).height())
 
     def paintEvent(self, _event: QPaintEvent) -> None:

@@ -43,13 +43,13 @@ def _columns(peaks: bytes, count: int) -> tuple[Extent, ...]:
     lows, highs = values[0::2].tolist(), values[1::2].tolist()
     stretches = min(len(lows), len(highs))
     if count > stretches:
-        return tuple(_between(lows, highs, count))
+        return tuple(_interpolate(lows, highs, count))
     edges = [column * stretches // count for column in range(count + 1)]
     return tuple((min(lows[a:b]), max(highs[a:b])) for a, b in pairwise(edges))
 
 
-def _between(lows: list[int], highs: list[int], count: int) -> Iterator[Extent]:
-    """More columns than stretches: on the straight line from the middle of one stretch to the next."""
+def _interpolate(lows: list[int], highs: list[int], count: int) -> Iterator[Extent]:
+    """Columns, where there are more than stretches: on the straight lines between the stretches' middles."""
     last = len(lows) - 1
     for column in range(count):
         at = min(max((column + 0.5) * len(lows) / count - 0.5, 0.0), last)

@@ -40,18 +40,18 @@ class Fonts:
     field: QFont
 
     @classmethod
-    def on(cls, base: QFont) -> Fonts:
+    def based_on(cls, base: QFont) -> Fonts:
         """The scale for a base font, which itself is the body size."""
         return cls(
             body=QFont(base),
-            small=_scaled(base, 0.9),
-            strong=_scaled(base, 1.0, QFont.Weight.DemiBold),
-            title=_scaled(base, 1.5, QFont.Weight.DemiBold),
-            field=_scaled(base, 1.25),
+            small=_scale(base, 0.9),
+            strong=_scale(base, 1.0, QFont.Weight.DemiBold),
+            title=_scale(base, 1.5, QFont.Weight.DemiBold),
+            field=_scale(base, 1.25),
         )
 
 
-def _scaled(base: QFont, factor: float, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
+def _scale(base: QFont, factor: float, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
     font = QFont(base)
     if base.pointSizeF() > 0:
         font.setPointSizeF(round(base.pointSizeF() * factor, 1))
@@ -75,7 +75,7 @@ class Theme(QObject):
         self._began_dark = palette.window().color().lightness() < palette.windowText().color().lightness()
         self._appearance = appearance
         self.tokens = LIGHT
-        self.fonts = Fonts.on(app.font())
+        self.fonts = Fonts.based_on(app.font())
         app.setStyle(QStyleFactory.create("Fusion"))
         self._hints.colorSchemeChanged.connect(self._apply)
         self.set_appearance(appearance)

@@ -38,7 +38,7 @@ class Throttle(QObject):
         self.passed.emit(value)
 
     def drop(self) -> None:
-        """Forget what waits."""
+        """Forget the value that waits."""
         self._waiting = []
         self._timer.stop()
 

@@ -50,13 +50,13 @@ def test_clock_is_never_off_by_more_than_half_its_last_digit(time_s: float) -> N
 @pytest.mark.parametrize(
     ("number", "text"), [(0, "0 sounds"), (1, "1 sound"), (2, "2 sounds"), (25202, "25,202 sounds")]
 )
-def test_counted(number: int, text: str) -> None:
-    assert wording.counted(number, "sound") == text
+def test_quantity(number: int, text: str) -> None:
+    assert wording.quantity(number, "sound") == text
 
 
 def test_the_match_is_given_unless_it_is_the_whole_sound() -> None:
-    assert wording.matched(make_hit(start_s=5, end_s=15, duration_s=60)) == "0:05 – 0:15"
-    assert wording.matched(make_hit(start_s=0, end_s=1.98, duration_s=2)) == ""
+    assert wording.matched_span(make_hit(start_s=5, end_s=15, duration_s=60)) == "0:05 – 0:15"
+    assert wording.matched_span(make_hit(start_s=0, end_s=1.98, duration_s=2)) == ""
 
 
 def test_speed_and_time_left_while_indexing() -> None:
@@ -95,8 +95,8 @@ def test_time_left(remaining_s: float | None, text: str) -> None:
 
 
 @pytest.mark.parametrize(("time_s", "text"), [(0.84, "0.8 s"), (42, "42 s"), (300, "5 min"), (7560, "2.1 h")])
-def test_elapsed(time_s: float, text: str) -> None:
-    assert wording.elapsed(time_s) == text
+def test_time_taken(time_s: float, text: str) -> None:
+    assert wording.time_taken(time_s) == text
 
 
 def test_slow_speeds_keep_a_decimal() -> None:

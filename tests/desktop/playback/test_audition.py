@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from desktop.playback.audition import Audition
@@ -23,7 +24,7 @@ def player() -> FakePlayer:
 
 
 @pytest.fixture
-def audition(player: FakePlayer) -> Audition:
+def audition(qapp: QApplication, player: FakePlayer) -> Audition:
     return Audition(player.as_player(), automatic=True)
 
 
