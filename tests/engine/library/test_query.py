@@ -19,6 +19,7 @@ from engine.library.query import (
     Query,
     checked,
     from_json,
+    matches,
     to_json,
 )
 
@@ -98,3 +99,29 @@ def test_half_a_character_is_no_caption() -> None:
     with pytest.raises(KnownError) as caught:
         checked(Query("rain \ud83c"))
     assert caught.value.kind == "caption_not_text"
+
+
+def test_what_can_just_be_asked() -> None:
+    least = Query("rain", (Likeness(sound_id=1, start_s=2.0, end_s=2.1),), limit=1, offset=0)
+    assert checked(least) == least
+    assert (Query().limit, Query().offset) == (100, 0)
+    with pytest.raises(KnownError, match="holds nothing"):
+        checked(Query(like=(Likeness(sound_id=1, start_s=2.0, end_s=2.0),)))
+
+
+def test_what_a_filter_means() -> None:
+    facts = {Field.NAME: "Door Slam.wav", Field.DURATION_S: 2.0, Field.FOLDER: "/a/b", Field.CHANNELS: 2}
+    two = Condition(Field.DURATION_S, 2.0)
+    assert matches(two, facts)
+    assert not matches(Not(two), facts)
+    assert matches(Condition(Field.DURATION_S, 2.0, Operator.AT_LEAST), facts)
+    assert matches(Condition(Field.DURATION_S, 2.0, Operator.AT_MOST), facts)
+    assert not matches(Condition(Field.DURATION_S, 2.0, Operator.ABOVE), facts)
+    assert not matches(Condition(Field.DURATION_S, 2.0, Operator.BELOW), facts)
+    assert matches(Condition(Field.NAME, "SLAM", Operator.CONTAINS), facts)
+    assert matches(Condition(Field.FOLDER, "/a"), facts)
+    assert not matches(Condition(Field.FOLDER, "/a/bb"), facts)
+    assert not matches(AllOf((two, Condition(Field.CHANNELS, 1))), facts)
+    assert matches(AnyOf((Condition(Field.CHANNELS, 1), two)), facts)
+    assert matches(AllOf(()), facts)
+    assert not matches(AnyOf(()), facts)
