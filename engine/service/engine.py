@@ -52,8 +52,9 @@ class Engine:
                 self._clients.remove(client)
 
     def start(self) -> None:
-        """Start the thread; LibraryOpened and EncoderReady follow, or EngineStopped."""
-        self._thread.start()
+        """Start the thread, unless it was closed; LibraryOpened and EncoderReady follow, or EngineStopped."""
+        if not self._stopped:
+            self._thread.start()
 
     def _take(self, sent: Sent) -> None:
         with self._lock:
@@ -65,8 +66,10 @@ class Engine:
     def close(self, timeout_s: float = 10.0) -> bool:
         """Stop the thread after the step it is in; False when it did not end in time."""
         self._inbox.put(None)
-        if self._thread.is_alive():
+        if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        elif not self._stopped:  # it never started, so nobody else replies to what waits
+            self._end(None)
         return not self._thread.is_alive()
 
     def _main(self) -> None:
@@ -86,6 +89,10 @@ class Engine:
         except Exception as bug:
             log.exception("engine stopped by a bug")
             error = bug
+        self._end(error)
+
+    def _end(self, error: Exception | None) -> None:
+        """Take no more requests, refuse those that wait, and say so."""
         with self._lock:
             self._stopped = True
         while not self._inbox.empty():

@@ -142,7 +142,7 @@ class Loop:
             case m.AddFolder(path):
                 folder_id = session.add_folder(path)
                 session.indexer.begin([folder_id])
-                self._report(force=True)
+                self._report_now()
                 return m.FolderAdded(folder_id)
             case m.RemoveFolder(folder_id):
                 session.remove_folder(folder_id)
@@ -164,7 +164,7 @@ class Loop:
                 return m.Done()
             case m.RetryFailed():
                 session.retry_failed()
-        self._report(force=True)
+        self._report_now()
         return m.Done()
 
     def _found(self, request: m.Find) -> m.Found:
@@ -211,10 +211,14 @@ class Loop:
 
     def _finished(self, cancelled: bool) -> None:
         """Tell of the end of a run, whatever else cannot be told."""
-        self._guard(lambda: self._report(force=True))
+        self._report_now()
         for problem in self._session.problems:
             self._emit(m.ProblemOccurred(KnownError(problem.kind, problem.detail, problem.hint)))
         self._emit(m.IndexFinished(self._session.indexer.summary, cancelled))
+
+    def _report_now(self) -> None:
+        """Report in any case; what was done stays done, also where it cannot be reported."""
+        self._guard(lambda: self._report(force=True))
 
     def _report(self, force: bool = False) -> None:
         """Progress a few times a second; folders, whose counts cost a query, more seldom."""

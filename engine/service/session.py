@@ -48,10 +48,9 @@ class Session:
 
     def remove_folder(self, folder_id: int) -> None:
         """Take a folder and its sounds out of sight; a run that is scanning the others goes on."""
-        running = self.indexer.running
-        unscanned = self.indexer.cancel()
         self.library.catalogue.remove_folder(folder_id)
-        if running:
+        if self.indexer.running:  # what it holds of that folder's sounds goes with the run
+            unscanned = self.indexer.cancel()
             self.indexer.begin([other for other in unscanned if other != folder_id])
 
     def relink_folder(self, folder_id: int, path: Path) -> None:

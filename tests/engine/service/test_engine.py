@@ -377,3 +377,44 @@ def test_an_unknown_pack_stops_the_engine_with_its_reason(tmp_path: Path) -> Non
     assert isinstance(caught.value.__cause__, KnownError)
     assert caught.value.__cause__.kind == "pack_unknown"
     assert client.engine.close(WAIT_S)
+
+
+def test_every_request_is_replied_to_where_the_engine_never_started(tmp_path: Path, pack: str) -> None:
+    client = Client(tmp_path / "library.foundsound", pack)
+    numbers = [client.send(request) for request in (RAIN, m.ListFolders())]
+    assert client.engine.close()
+    replies = client.rest()
+    assert [reply.request_id for reply in replies] == numbers
+    assert all(isinstance(reply.outcome, m.Refused) for reply in replies)
+    assert isinstance(client.seen[-1], m.EngineStopped)
+    client.engine.start()
+    assert client.engine.close(), "it stays closed"
+    assert not (tmp_path / "library.foundsound").exists()
+
+
+def test_a_folder_that_cannot_be_removed_does_not_end_the_run(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KnownError(ErrorKind.LIBRARY_LOCKED, "The library is in use.", "Try again.")
+
+    client.wait(m.EncoderReady)
+    client.send(m.Pause())
+    added = client.ask(m.AddFolder(_make_sounds(tmp_path / "sounds", 3)), m.FolderAdded)
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteCatalogue, "remove_folder", fail)
+        assert client.ask(m.RemoveFolder(added.folder_id), m.Refused).error.kind == "library_locked"
+    client.ask(m.Resume(), m.Done)
+    assert client.wait(m.IndexFinished).summary.indexed == 3
+
+
+def test_what_was_done_is_not_refused_because_it_cannot_be_reported(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KnownError(ErrorKind.LIBRARY_LOCKED, "The library is in use.", "Try again.")
+
+    client.wait(m.EncoderReady)
+    monkeypatch.setattr(SqliteCatalogue, "folders", fail)
+    client.ask(m.Pause(), m.Done)
+    assert [event.error.kind for event in client.seen if isinstance(event, m.ProblemOccurred)] == ["library_locked"]
