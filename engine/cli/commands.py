@@ -174,6 +174,7 @@ def remove(
 
 @app.command()
 def search(
+    context: typer.Context,
     caption: Annotated[str | None, typer.Argument(help="What the sound is like.", show_default=False)] = None,
     captions_file: Annotated[
         Path | None,
@@ -199,6 +200,10 @@ def search(
     if captions_file is not None and not as_json:
         raise typer.BadParameter("--captions-file prints JSON lines: add --json")
     if query is not None:
+        for name in ("limit", "by"):
+            source = context.get_parameter_source(name)
+            if source is not None and source.name != "DEFAULT":
+                raise typer.BadParameter("a query has its own: write it there", param_hint=f"--{name}")
         whole = _read_query(query)
         asked = [(whole.words, whole)]
     else:

@@ -239,3 +239,21 @@ def test_a_whole_query_is_searched(reader: Cli, ready: Path, tmp_path: Path) -> 
     reader("search", "--query", f"@{tmp_path / 'none.json'}", expect=1)
     assert "cannot be read" in reader.err
     reader("search", "rain", "--query", text, expect=2)
+
+
+def test_moved_files_are_recognised_without_models(
+    cli: Cli, sounds: Path, tmp_path: Path, pack: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli("index", str(sounds))
+    (sounds / "sub").rename(sounds / "moved")
+    bare = shutil.copytree(pack, tmp_path / "bare")
+    for weights in bare.glob("*.safetensors"):
+        weights.unlink()
+    assert not list(bare.glob("*.safetensors"))
+    assert "0 indexed, 2 unchanged, 2 moved" in Cli(cli.library, str(bare), capsys)("index")
+
+
+def test_a_whole_query_has_its_own_limit(reader: Cli) -> None:
+    for option in (["--limit", "3"], ["--by", "sound"]):
+        reader("search", "--query", '{"words": "rain"}', *option, expect=2)
+        assert option[0] in reader.err
