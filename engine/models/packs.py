@@ -12,7 +12,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any
 
 import msgspec
@@ -300,9 +300,9 @@ def _is_path(text: str) -> bool:
 
 def _check_name(name: str) -> None:
     """Only safetensors and JSON inside the pack's folder: nothing that could run code is ever opened."""
-    parts = [*PurePosixPath(name).parts, *PureWindowsPath(name).parts]
-    inside = not PurePosixPath(name).is_absolute() and not PureWindowsPath(name).anchor and ".." not in parts
-    if not inside or Path(name).suffix not in LOADABLE_SUFFIXES:
+    path = PureWindowsPath(name)  # it splits at / and at \, and knows drives and shares, on every system
+    inside = not path.anchor and ".." not in path.parts
+    if not inside or path.suffix not in LOADABLE_SUFFIXES:
         raise UnusableError(f"it names “{name}”, and a pack holds only safetensors and JSON, inside its folder")
 
 

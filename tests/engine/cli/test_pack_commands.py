@@ -99,6 +99,38 @@ def test_the_choice_lasts_and_can_be_taken_back(own: Path, tmp_path: Path, capsy
     assert not _choice(own).exists()
 
 
+def test_what_is_installed_is_chosen_by_name_and_what_is_not_by_folder(own: Path, tmp_path: Path) -> None:
+    elsewhere = write_pack(tmp_path / "mine")
+    use_pack(str(elsewhere))  # the first choice of all: its folder is made
+    assert chosen_pack() == str(elsewhere)
+    for name in ("a", "mine", "z"):
+        write_pack(own / "packs" / name)
+    use_pack("mine")
+    assert chosen_pack() == "mine"
+    use_pack(str(own / "packs" / "mine"))
+    assert chosen_pack() == "mine"
+    use_pack(str(elsewhere))
+    assert chosen_pack() == str(elsewhere)
+    use_pack(SHIPPED_PACK)
+    assert chosen_pack() == SHIPPED_PACK
+
+
+def test_a_choice_that_was_never_made_can_be_taken_back(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run(capsys, "use", "default")
+    assert find_pack().pack_id == SHIPPED_PACK
+
+
+def test_a_choice_that_cannot_be_written_is_said(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_pack(own / "packs" / "mine")
+    _choice(own).parent.write_bytes(b"")  # in the way of the choice's folder
+    with pytest.raises(KnownError) as caught:
+        use_pack("mine")
+    assert caught.value.kind == "pack_choice_unwritable"
+    assert str(_choice(own)) in caught.value.detail
+    assert_plain(caught.value)
+    assert str(_choice(own)) in _run(capsys, "use", "mine", expect=1)
+
+
 def test_only_a_whole_pack_is_chosen(own: Path) -> None:
     folder = write_pack(own / "packs" / "mine")
     (folder / "audio.safetensors").write_bytes(b"")

@@ -43,6 +43,8 @@ def _set(*path: str, value: object) -> Callable[[dict[str, Any]], None]:
         _set("tied_layers", "dim", value=float("inf")),
         _set("audio", "frontend", "sample_rate_hz", value=0),
         _set("audio", "frontend", "sample_rate_hz", value=-44_100),
+        _set("audio", "frontend", "sample_rate_hz", value=999),
+        _set("audio", "frontend", "sample_rate_hz", value=1_000_000),
         _set("audio", "frontend", "hop", value=0),
         _set("segments", "hop_s", value=0),
         _set("segments", "hop_s", value=20),
@@ -60,6 +62,24 @@ def test_impossible_values(tmp_path: Path, change: Callable[[dict[str, Any]], No
         Pack.read(folder).verify()
     assert caught.value.kind == "pack_broken"
     assert_plain(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _set("audio", "frontend", "sample_rate_hz", value=1_000),
+        _set("audio", "frontend", "sample_rate_hz", value=999_999),
+        _set("segments", value={"length_s": 0.5, "hop_s": 0.5}),
+    ],
+)
+def test_values_that_are_just_possible(tmp_path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    folder = write_pack(tmp_path / "one")
+    manifest = json.loads((folder / "pack.json").read_text())
+    change(manifest)
+    (folder / "pack.json").write_text(json.dumps(manifest))
+    pack = Pack.read(folder)
+    assert pack.sample_rate_hz == manifest["audio"]["frontend"]["sample_rate_hz"]
+    assert (pack.segment_s, pack.hop_s) == (manifest["segments"]["length_s"], manifest["segments"]["hop_s"])
 
 
 def test_json_that_is_nested_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,18 +73,37 @@ def test_a_newer_format(tmp_path: Path) -> None:
     assert _kind(write_pack(tmp_path / "one", format=2)) == "pack_newer"
 
 
-@pytest.mark.parametrize("name", ["../evil.safetensors", "/etc/x.json", "weights.pth", "code.py"])
-def test_only_safetensors_and_json_inside_the_folder(tmp_path: Path, name: str) -> None:
-    assert _kind(write_pack(tmp_path / "one", files={name: {"sha256": ""}})) == "pack_broken"
+@pytest.mark.parametrize("name", ["weights.pth", "weights.pkl", "text/code.py", "json", "weights.json.bin"])
+def test_only_safetensors_and_json_are_read(tmp_path: Path, name: str) -> None:
+    folder = write_pack(tmp_path / "one")
+    (folder / name).write_bytes(b"whole, and of the right hash")
+    manifest = json.loads((folder / "pack.json").read_text())
+    manifest["files"][name] = {"sha256": sha256(folder / name), "bytes": 28}
+    (folder / "pack.json").write_text(json.dumps(manifest))
+    assert _kind(folder) == "pack_broken"
 
 
 def test_find_by_name_by_folder_and_unknown(tmp_path: Path) -> None:
     write_pack(tmp_path / "one")
     assert find_pack("one", [tmp_path]).folder == tmp_path / "one"
     assert find_pack(str(tmp_path / "one"), []).pack_id == "one"
-    with pytest.raises(KnownError, match="one") as caught:
+    with pytest.raises(KnownError) as caught:
         find_pack("two", [tmp_path])
     assert caught.value.kind == "pack_unknown"
+    assert "Installed packs: one;" in caught.value.hint
+    with pytest.raises(KnownError, match="Installed packs: none;"):
+        find_pack("two", [])
+
+
+def test_a_folder_is_named_in_any_way_that_no_name_looks_like(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_pack(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    assert find_pack("./mine", []).folder == folder
+    assert find_pack(str(Path("..", tmp_path.name, "mine")), []).folder.resolve() == folder.resolve()
+    monkeypatch.chdir(tmp_path.parent)
+    assert find_pack(str(Path(tmp_path.name, "mine")), []).folder == folder
+    monkeypatch.chdir(folder)
+    assert find_pack(".", []).folder == folder
 
 
 @needs_permissions
@@ -106,7 +125,19 @@ def test_a_folder_of_packs_that_may_not_be_read_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../outside.json", "text/../../outside.json", "/outside.json", "C:\\outside.json", "..\\outside.json"]
+    "name",
+    [
+        "../outside.json",
+        "text/../../outside.json",
+        "/outside.json",
+        "\\outside.json",
+        "..\\outside.json",
+        "text\\..\\..\\outside.json",
+        "C:\\outside.json",
+        "C:/outside.json",
+        "C:outside.json",
+        "\\\\server\\share\\outside.json",
+    ],
 )
 def test_a_pack_never_names_a_file_outside_its_folder(tmp_path: Path, name: str) -> None:
     (tmp_path / "outside.json").write_text("{}")
