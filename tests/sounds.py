@@ -9,6 +9,7 @@ from typing import cast
 import av
 import numpy as np
 import soundfile
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
@@ -99,6 +100,22 @@ def write_film(path: Path, samples: Samples | None, sample_rate_hz: int = 48_000
             frame.sample_rate, frame.pts = sample_rate_hz, 0
             container.mux(sound.encode(frame))
             container.mux(sound.encode(None))
+    return path
+
+
+def write_with_two_sounds(path: Path, first: Samples, default: Samples, sample_rate_hz: int = 48_000) -> Path:
+    """Two mono streams in 16 bits, of which the second is marked as the default."""
+    with av.open(path, "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=sample_rate_hz) for _ in range(2)]
+        for stream in streams:
+            stream.codec_context.layout = "mono"
+        streams[0].disposition, streams[1].disposition = Disposition(0), Disposition.default
+        for stream, samples in zip(streams, (first, default), strict=True):
+            whole = np.ascontiguousarray((samples * 32_767).astype(np.int16).reshape(1, -1))
+            frame = av.AudioFrame.from_ndarray(whole, "s16", "mono")
+            frame.sample_rate, frame.pts = sample_rate_hz, 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
     return path
 
 

@@ -18,7 +18,7 @@ import soundfile
 
 from engine.errors import ErrorKind, KnownError
 from engine.media.ambisonic import is_ambisonic
-from engine.media.audio_reader import MIN_SAMPLE_RATE_HZ, PREROLL_S, Reader, Samples, UndecodableError
+from engine.media.audio_reader import MIN_SAMPLE_RATE_HZ, Reader, Samples, UndecodableError
 from engine.media.ffmpeg_reader import FFmpegReader
 from engine.media.formats import FFMPEG_FIRST
 
@@ -247,13 +247,10 @@ class _SoundFileReader:
     def seek(self, frame: int) -> None:
         if self._lossy:  # libsndfile jumps to a wrong place in Vorbis now and then (its issue 885)
             raise UndecodableError(self.frames)
-        start = max(0, frame - round(PREROLL_S * self.sample_rate_hz)) if self._lossy else frame
         try:
-            self._file.seek(start)
+            self._file.seek(frame)
         except soundfile.LibsndfileError as error:
             raise UndecodableError(self.frames) from error
-        if frame > start:
-            self.read(frame - start)
 
     def close(self) -> None:
         self._file.close()

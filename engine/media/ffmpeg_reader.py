@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from engine.media.audio_reader import MIN_SAMPLE_RATE_HZ, PREROLL_S, Samples, Un
 from engine.media.formats import DEMUXERS
 
 if TYPE_CHECKING:
-    from av import AudioCodecContext, AudioFrame
+    from av import AudioCodecContext, AudioFrame, AudioStream
 
 _READ_BYTES = 1 << 18
 # FFmpeg's sample formats, each with the value of silence and the factor to full scale 1.
@@ -56,9 +56,10 @@ class FFmpegReader:
 
     def _open_stream(self) -> None:
         """Decode the first frame: in HE-AAC, the rate in the header is that of the half-rate core."""
-        if not self._container.streams.audio:
+        stream = self._container.streams.best("audio")  # of a film with several, the one that players choose
+        if stream is None:
             raise UndecodableError(0 if self._container.streams.video else None)
-        self._stream = self._container.streams.audio[0]
+        self._stream = cast("AudioStream", stream)
         self._decoder = self._stream.codec_context
         if self._decoder is None:  # a codec that FFmpeg does not know
             raise UndecodableError

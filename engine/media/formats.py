@@ -32,7 +32,7 @@ FORMATS: Final = (
     Format((".opus",), "ogg", ffmpeg_first=True),
     # libsndfile ends MP3 of variable rate without a Xing header early (its issue 794).
     Format((".mp3",), "mp3", ffmpeg_first=True),
-    # libsndfile reads none of these. Of a film, the first sound is taken.
+    # libsndfile reads none of these. Of a film, its default sound is taken.
     Format((".m4a", ".m4b", ".mp4", ".mov", ".3gp"), "mov", ffmpeg_first=True),
     Format((".aac",), "aac", ffmpeg_first=True),
     Format((".ac3",), "ac3", ffmpeg_first=True),

@@ -13,6 +13,7 @@ from desktop.playback.mixer import Mixer
 from desktop.playback.player import PlayerState
 from tests.desktop.playback.audio_device import FIXED_RATE, TapedDevice, use_alsa
 from tests.desktop.playback.playing import RATE_HZ, MakePlayer, Record, biggest_step, constant, ramp, write
+from tests.sounds import noise, write_ambisonic
 
 
 def test_plays_to_the_end_and_reports_every_state_and_the_way(
@@ -55,6 +56,17 @@ def test_what_is_heard_is_the_file_itself_on_both_sides(
     heard = taped_device.take_from_first_sound(len(samples) // 2)
     np.testing.assert_array_equal(heard[:, 0], samples[: len(heard)])
     np.testing.assert_array_equal(heard[:, 1], samples[: len(heard)])
+
+
+def test_of_an_ambisonic_field_w_is_heard_on_both_sides(
+    taped_device: TapedDevice, make_player: MakePlayer, tmp_path: Path
+) -> None:
+    field = noise(1.0, RATE_HZ, channels=4)
+    field[0] = 0.25
+    make_player().play(write_ambisonic(tmp_path / "field.amb", field, RATE_HZ), 0.0)
+    heard = taped_device.take_from_first_sound(len(field) // 2)
+    np.testing.assert_array_equal(heard[:, 0], field[: len(heard), 0])
+    np.testing.assert_array_equal(heard[:, 1], field[: len(heard), 0])
 
 
 def test_starts_at_the_segment_and_ends_with_it_without_clicks(

@@ -28,6 +28,7 @@ from tests.sounds import (
     write_sound,
     write_text,
     write_with_ffmpeg,
+    write_with_two_sounds,
 )
 from tests.unprivileged import needs_permissions, open_folder, run_unprivileged
 
@@ -202,6 +203,12 @@ def test_the_sound_of_a_film_is_read(tmp_path: Path) -> None:
         heard = read_all(audio)[: len(samples)]
     assert np.sqrt(np.mean((heard - samples)[5000:-5000] ** 2)) < 0.1 * np.sqrt(np.mean(samples**2))
     assert problem(write_film(tmp_path / "silent film.mp4", None, RATE)) == "sound_empty"
+
+
+def test_of_several_sounds_the_default_is_read(tmp_path: Path) -> None:
+    default = noise(0.5, RATE, seed=1)
+    path = write_with_two_sounds(tmp_path / "film.mkv", noise(0.5, RATE, seed=2), default, RATE)
+    np.testing.assert_allclose(read(path), default, atol=2**-14)
 
 
 def test_content_decides_and_not_the_name(tmp_path: Path) -> None:
